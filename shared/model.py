@@ -1,0 +1,285 @@
+"""The decoder: Qwen2.5 and Qwen3 dense models, in one class and without any decoding state.
+
+Shapes use one set of letters throughout:
+    B batch rows   T new tokens of each row   S cache columns (keys)   V vocab_size
+    H num_heads    K num_kv_heads             G = H / K                D head_dim
+
+What one token goes through, top to bottom: embedding -> num_layers x (RMSNorm, grouped-query
+attention with RoPE, RMSNorm, SwiGLU MLP) -> RMSNorm -> vocabulary head. The two families differ in
+two places: Qwen2.5 has biases on q/k/v, Qwen3 normalises q and k instead (QK-norm) and states its
+head_dim. Module names are the hub's parameter names, so a checkpoint loads without renaming.
+
+Everything a row has already seen lives in the `KVCache` that the caller passes in; it also tells
+the positions. With `cache=None` the model reads whole sequences from position 0.
+
+Sources: Qwen2 (arXiv:2407.10671), Qwen3 (arXiv:2505.09388), RoPE (Su 2021), GQA (Ainslie 2023).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from shared.kv_cache import KVCache
+
+FAMILIES = {"qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The sizes of a decoder, under the names used in this book (the hub's in `from_dict`)."""
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    rope_theta: float
+    rms_norm_eps: float
+    max_positions: int
+    qkv_bias: bool  # Qwen2.5
+    qk_norm: bool  # Qwen3
+    tied_head: bool
+
+    @classmethod
+    def from_dict(cls, hub: dict) -> ModelConfig:
+        """Read the hub's `config.json` as a dict; refuse by name what this decoder does not do."""
+        family = hub.get("model_type")
+        if family not in FAMILIES:
+            raise ValueError(
+                f"config.json: model_type {family!r} is not supported; this decoder implements "
+                f"the dense {' and '.join(FAMILIES)} (Qwen2.5 and Qwen3)"
+            )
+        refuse_unsupported_options(hub)
+        try:
+            num_heads, hidden_size = hub["num_attention_heads"], hub["hidden_size"]
+            return cls(
+                vocab_size=hub["vocab_size"],
+                hidden_size=hidden_size,
+                intermediate_size=hub["intermediate_size"],
+                num_layers=hub["num_hidden_layers"],
+                num_heads=num_heads,
+                num_kv_heads=hub.get("num_key_value_heads") or num_heads,
+                head_dim=hub.get("head_dim") or hidden_size // num_heads,
+                rope_theta=float(rope_parameters(hub).get("rope_theta", 10_000.0)),
+                rms_norm_eps=hub.get("rms_norm_eps", 1e-6),
+                max_positions=hub.get("max_position_embeddings", 32_768),
+                qkv_bias=hub.get("attention_bias", False) or family == "qwen2",
+                qk_norm=family == "qwen3",
+                tied_head=hub.get("tie_word_embeddings", False),
+            )
+        except KeyError as missing:
+            raise ValueError(f"config.json: the entry {missing} is missing") from None
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> ModelConfig:
+        """Read `folder/config.json`."""
+        return cls.from_dict(json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")))
+
+
+def rope_parameters(hub: dict) -> dict:
+    """RoPE settings in one spelling: transformers 4 writes `rope_theta` and `rope_scaling` at the
+    top level, transformers 5 writes both inside `rope_parameters`."""
+    return {
+        **{key: hub[key] for key in ("rope_theta",) if hub.get(key) is not None},
+        **(hub.get("rope_scaling") or {}),
+        **(hub.get("rope_parameters") or {}),
+    }
+
+
+def refuse_unsupported_options(hub: dict) -> None:
+    """Raise ValueError for options that would silently change the logits if they were ignored."""
+    rope = rope_parameters(hub)
+    rope_type = rope.get("rope_type", rope.get("type", "default"))
+    num_layers = hub.get("num_hidden_layers", 0)
+    layer_types = hub.get("layer_types") or ["full_attention"]
+    refused = {
+        f"RoPE scaling ({rope_type!r})": rope_type not in ("default", None),
+        f"hidden_act {hub.get('hidden_act')!r}": hub.get("hidden_act", "silu") != "silu",
+        "sliding-window attention (use_sliding_window)": bool(hub.get("use_sliding_window"))
+        and hub.get("sliding_window") is not None
+        and hub.get("max_window_layers", num_layers) < num_layers,
+        f"layer_types {sorted(set(layer_types))}": set(layer_types) != {"full_attention"},
+        "attention_bias of Qwen3": hub.get("model_type") == "qwen3"
+        and bool(hub.get("attention_bias")),
+        "quantized weights (quantization_config)": "quantization_config" in hub,
+    }
+    for option, present in refused.items():
+        if present:
+            raise ValueError(f"config.json: {option} is not implemented by this decoder")
+
+
+def rotary_angles(positions: Tensor, config: ModelConfig) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of the angle by which each position turns each pair of dimensions.
+
+    positions [B, T] -> two tensors [B, 1, T, D], float32. (RoPE, Su 2021, section 3.2.2)
+    """
+    exponents = torch.arange(0, config.head_dim, 2, device=positions.device) / config.head_dim
+    inverse_frequencies = config.rope_theta**-exponents  # [D / 2]
+    angles = positions[:, None, :, None].float() * inverse_frequencies  # [B, 1, T, D / 2]
+    angles = torch.cat([angles, angles], dim=-1)  # the hub pairs dimension i with i + D / 2
+    return angles.cos(), angles.sin()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn the vectors x [B, heads, T, D] by their position's angles [B, 1, T, D]."""
+    first, second = x.chunk(2, dim=-1)
+    turned = torch.cat([-second, first], dim=-1)
+    return (x * cos + turned * sin).to(x.dtype)
+
+
+class RMSNorm(nn.Module):
+    """Scale each vector to root-mean-square 1, then by a learned weight (Zhang & Sennrich 2019)."""
+
+    def __init__(self, size: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., size] -> [..., size]"""
+        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+
+
+class Attention(nn.Module):
+    """Causal self-attention in which G query heads share one key/value head."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        hidden, head_dim, bias = config.hidden_size, config.head_dim, config.qkv_bias
+        self.q_proj = nn.Linear(hidden, config.num_heads * head_dim, bias=bias)
+        self.k_proj = nn.Linear(hidden, config.num_kv_heads * head_dim, bias=bias)
+        self.v_proj = nn.Linear(hidden, config.num_kv_heads * head_dim, bias=bias)
+        self.o_proj = nn.Linear(config.num_heads * head_dim, hidden, bias=False)
+        if config.qk_norm:
+            self.q_norm = RMSNorm(head_dim, config.rms_norm_eps)
+            self.k_norm = RMSNorm(head_dim, config.rms_norm_eps)
+
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, layer: int, cache: KVCache | None
+    ) -> Tensor:
+        """x [B, T, hidden] -> [B, T, hidden]; new keys and values go to layer `layer` of `cache`."""
+        q = split_heads(self.q_proj(x), self.config.num_heads)  # [B, H, T, D]
+        k = split_heads(self.k_proj(x), self.config.num_kv_heads)  # [B, K, T, D]
+        v = split_heads(self.v_proj(x), self.config.num_kv_heads)  # [B, K, T, D]
+        if self.config.qk_norm:
+            q, k = self.q_norm(q), self.k_norm(k)
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        if cache is not None:
+            k, v = cache.append(layer, k, v)  # [B, K, S, D]
+        mixed = grouped_attention(q, k, v, mask)  # [B, H, T, D]
+        return self.o_proj(mixed.transpose(1, 2).flatten(2))
+
+
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """[B, T, num_heads * D] -> [B, num_heads, T, D]"""
+    return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
+
+
+def grouped_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """Scaled dot-product attention of q [B, H, T, D] over k and v [B, K, S, D] -> [B, H, T, D].
+
+    mask [B, 1, T, S] is True where a query may look; None means plain causal order with S = T.
+    One decoded token (T = 1) is the hot case: the G queries that share a key head are then laid
+    out along time, so that keys and values are read once and never repeated in memory.
+    """
+    B, H, T, D = q.shape
+    K = k.shape[1]
+    if mask is not None and T == 1:
+        q = q.reshape(B, K, H // K, D)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).reshape(B, H, 1, D)
+    return F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, is_causal=mask is None, enable_gqa=H != K
+    )
+
+
+class MLP(nn.Module):
+    """SwiGLU: a gated two-layer network on each token alone (Shazeer 2020)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B, T, hidden] -> [B, T, hidden]"""
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Layer(nn.Module):
+    """Attention, then MLP, each on the normalised input and added to the residual stream."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.self_attn = Attention(config)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.mlp = MLP(config)
+
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, layer: int, cache: KVCache | None
+    ) -> Tensor:
+        """x [B, T, hidden] -> [B, T, hidden]"""
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask, layer, cache)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class Decoder(nn.Module):
+    """Everything but the vocabulary head: token ids to hidden states (`model.*` on the hub)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+    def forward(self, token_ids: Tensor, cache: KVCache | None = None) -> Tensor:
+        """token_ids [B, T] -> hidden states [B, T, hidden] after the last norm."""
+        B, T = token_ids.shape
+        if cache is None:
+            positions, mask = torch.arange(T, device=token_ids.device)[None], None  # [1, T]
+        else:
+            positions, mask = cache.begin(T)  # [B, T], [B, 1, T, S]
+        cos, sin = rotary_angles(positions, self.config)
+        x = self.embed_tokens(token_ids)  # [B, T, hidden]
+        for index, layer in enumerate(self.layers):
+            x = layer(x, cos, sin, mask, index, cache)
+        if cache is not None:
+            cache.advance(T)
+        return self.norm(x)
+
+
+class Qwen(nn.Module):
+    """A causal language model: `model(token_ids [B, T], cache=None) -> logits [B, T, V]`."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Decoder(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        if config.tied_head:
+            self.lm_head.weight = self.model.embed_tokens.weight
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.lm_head.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are stored in."""
+        return self.lm_head.weight.dtype
+
+    def forward(self, token_ids: Tensor, cache: KVCache | None = None) -> Tensor:
+        """token_ids [B, T] -> logits [B, T, V]; with a cache, T new tokens for each of its rows."""
+        return self.lm_head(self.model(token_ids, cache))

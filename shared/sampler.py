@@ -1,0 +1,163 @@
+"""From logits to the next token: temperature, min-p, top-k and top-p, then one random draw.
+
+Each filter is a small function from logits to logits that sets what it forbids to -inf. They are
+applied in vLLM's order: temperature, min-p, top-k, top-p; each sees what the one before it left.
+All take a batch: every row has parameters of its own, as columns [B, 1].
+
+A draw needs one uniform number a row: the token is where the cumulative distribution passes it.
+Nothing else is random, so a row's text depends on its own numbers and on no other row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How to sample, under vLLM's names.
+
+    n             completions a prompt
+    temperature   0 is greedy: always the most likely token
+    top_p         keep the most likely tokens until they hold this share (1: off)
+    top_k         keep the k most likely tokens (0: off)
+    min_p         keep tokens at least this likely, relative to the most likely one (0: off)
+    max_tokens    generate at most so many tokens
+    stop          text at which to stop; it is cut off the completion
+    seed          the same seed gives the same completions, whatever else is being generated
+    ignore_eos    go on after the end-of-turn token (for benchmarks)
+    logprobs      also record the log-probabilities of the so many most likely tokens at each step
+
+    Raises ValueError (or TypeError) for values that make no sense.
+    """
+
+    n: int = 1
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    max_tokens: int = 512
+    stop: tuple[str, ...] | list[str] | str = field(default=())
+    seed: int = 0
+    ignore_eos: bool = False
+    logprobs: int = 0
+
+    def __post_init__(self) -> None:
+        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+        object.__setattr__(self, "stop", stop)
+        for name in ("n", "top_k", "max_tokens", "seed", "logprobs"):
+            if not isinstance(getattr(self, name), int):
+                raise TypeError(f"{name} must be a whole number, not {getattr(self, name)!r}")
+        allowed = {
+            "n must be at least 1": self.n >= 1,
+            "temperature must be 0 (greedy) or above": 0 <= self.temperature < float("inf"),
+            "top_p must be above 0 and at most 1": 0 < self.top_p <= 1,
+            "top_k must be 0 (off) or above": self.top_k >= 0,
+            "min_p must be from 0 to 1": 0 <= self.min_p <= 1,
+            "max_tokens must be at least 1": self.max_tokens >= 1,
+            "logprobs must be from 0 to 20": 0 <= self.logprobs <= 20,
+            "stop must be non-empty strings": all(isinstance(s, str) and s for s in stop),
+        }
+        for rule, holds in allowed.items():
+            if not holds:
+                name = rule.split()[0]
+                raise ValueError(f"SamplingParams: {rule}; got {name}={getattr(self, name)!r}")
+
+
+@dataclass
+class RowParams:
+    """The sampling parameters of a batch as columns, [B, 1] each."""
+
+    temperature: Tensor
+    min_p: Tensor
+    top_k: Tensor
+    top_p: Tensor
+
+    @classmethod
+    def stack(cls, rows: list[SamplingParams], device: torch.device | str = "cpu") -> RowParams:
+        """One row of the batch for each of `rows`."""
+
+        def column(name: str, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.tensor([[getattr(p, name)] for p in rows], dtype=dtype, device=device)
+
+        top_k = column("top_k", torch.long)
+        return cls(column("temperature"), column("min_p"), top_k, column("top_p"))
+
+
+def keep_min_p(logits: Tensor, min_p: Tensor) -> Tensor:
+    """Keep tokens whose probability is at least min_p times the largest (Nguyen 2024). [B, V]"""
+    threshold = logits.amax(dim=-1, keepdim=True) + min_p.log()  # log(0) = -inf keeps all
+    return logits.masked_fill(logits < threshold, -torch.inf)
+
+
+def keep_top_k(logits: Tensor, top_k: Tensor) -> Tensor:
+    """Keep the top_k [B, 1] most likely tokens of each row, ties included; 0 keeps all. [B, V]"""
+    vocab_size = logits.shape[-1]
+    top_k = torch.where(top_k == 0, vocab_size, top_k.clamp(max=vocab_size))
+    most = min(int(top_k[top_k < vocab_size].amax()), vocab_size) if (top_k < vocab_size).any() else 0
+    if most == 0:
+        return logits
+    largest = logits.topk(most).values  # [B, most], descending
+    threshold = largest.gather(-1, top_k.clamp(max=most) - 1)  # [B, 1]
+    return logits.masked_fill((logits < threshold) & (top_k < vocab_size), -torch.inf)
+
+
+def keep_top_p(logits: Tensor, top_p: Tensor) -> Tensor:
+    """Keep the most likely tokens until they hold top_p of the probability (Holtzman 2019).
+
+    The token that crosses the threshold is kept, so at least one always is. [B, V]
+    """
+    ordered, order = logits.sort(dim=-1, descending=True)
+    probabilities = ordered.softmax(dim=-1)
+    before = probabilities.cumsum(dim=-1) - probabilities  # mass of the more likely tokens
+    ordered = ordered.masked_fill((before >= top_p) & (top_p < 1), -torch.inf)
+    return torch.empty_like(logits).scatter_(-1, order, ordered)
+
+
+def filter_logits(logits: Tensor, params: RowParams) -> Tensor:
+    """Logits [B, V] after temperature, min-p, top-k and top-p; greedy rows keep their argmax."""
+    is_greedy = params.temperature == 0
+    logits = logits.float() / torch.where(is_greedy, 1.0, params.temperature)
+    if (params.min_p > 0).any():
+        logits = keep_min_p(logits, params.min_p)
+    if (params.top_k > 0).any():
+        logits = keep_top_k(logits, params.top_k)
+    if (params.top_p < 1).any():
+        logits = keep_top_p(logits, params.top_p)
+    return logits
+
+
+def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
+    """Where the cumulative distribution [B, V] first passes the uniforms [B] -> token ids [B].
+
+    A token of probability zero is never drawn: the cumulative sum does not rise there.
+    """
+    cumulative = probabilities.cumsum(dim=-1)
+    total = cumulative[:, -1]
+    below_total = torch.nextafter(total, torch.zeros_like(total))
+    target = torch.minimum(uniforms.to(total.dtype) * total, below_total)
+    return torch.searchsorted(cumulative, target[:, None], right=True)[:, 0]
+
+
+def sample(logits: Tensor, params: RowParams, uniforms: Tensor) -> Tensor:
+    """The next token of each row: logits [B, V], uniforms [B] -> token ids [B]."""
+    is_greedy = params.temperature[:, 0] == 0  # [B]
+    if is_greedy.all():
+        return logits.argmax(dim=-1)
+    drawn = draw(filter_logits(logits, params).softmax(dim=-1), uniforms)
+    return torch.where(is_greedy, logits.argmax(dim=-1), drawn)
+
+
+def row_uniforms(seed: int, prompt_ids: list[int], sample_index: int, count: int) -> Tensor:
+    """The `count` uniform numbers [count] in [0, 1) that one completion will use.
+
+    They depend on (seed, prompt, sample index) only, and fewer are a prefix of more.
+    """
+    key = f"{seed} {sample_index} {prompt_ids}".encode()
+    row_seed = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") >> 1
+    generator = torch.Generator().manual_seed(row_seed)
+    return torch.rand(count, generator=generator, dtype=torch.float64)

@@ -1,0 +1,73 @@
+"""What sampling and solving give back: completions, their cost, and a solution with its evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Compute spent; costs add up with `+`.
+
+    prompt_tokens      read once a prompt, however many samples follow
+    generated_tokens   sampled, the end-of-turn token included
+    scored_tokens      of given texts whose probability was looked up
+    forward_passes     times that the model was run on one row: a prefill or one decoded token
+    """
+
+    prompt_tokens: int = 0
+    generated_tokens: int = 0
+    scored_tokens: int = 0
+    forward_passes: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.prompt_tokens + other.prompt_tokens,
+            self.generated_tokens + other.generated_tokens,
+            self.scored_tokens + other.scored_tokens,
+            self.forward_passes + other.forward_passes,
+        )
+
+
+@dataclass
+class Completion:
+    """One sampled continuation of a prompt.
+
+    text            without the end-of-turn token and cut before a stop string
+    token_ids       all that was sampled, the end-of-turn token or a stop string included
+    logprobs        natural log of each token's probability under the model at temperature 1
+    finish_reason   "stop" (end of turn or stop string) or "length" (max_tokens or context reached)
+    top_logprobs    for each token the most likely alternatives, if SamplingParams.logprobs asked
+    """
+
+    text: str
+    token_ids: list[int]
+    logprobs: list[float]
+    finish_reason: str
+    top_logprobs: list[dict[int, float]] = field(default_factory=list)
+
+
+@dataclass
+class RequestOutput:
+    """All completions of one prompt, and what they cost together."""
+
+    prompt_token_ids: list[int]
+    completions: list[Completion]
+    cost: Cost
+
+
+@dataclass
+class Solution:
+    """What a technique answers, and everything it sampled on the way.
+
+    answer        the final answer as text; None where none was found
+    completions   every completion sampled
+    scores        one number a completion, where the technique scored them
+    trace         whatever the technique did round by round, as JSON-ready dicts
+    """
+
+    answer: str | None
+    completions: list[Completion]
+    cost: Cost
+    scores: list[float] = field(default_factory=list)
+    trace: list[dict] = field(default_factory=list)

@@ -1,0 +1,137 @@
+"""Training documents: chats about word problems, as token ids with a mask of what is learned from.
+
+Kinds, in the shares of `BASE_MIX`:
+    solve    one to three problems of one chat, each solved step by step along a random path
+    direct   the final answer at once (it is mostly unlearnable, which is the point of chapter 1)
+    drill    a dozen bare equations: what makes the model learn its arithmetic
+    review   a wrong or right draft, then "is it correct?", or the first wrong step and a revision
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from shared import prompts
+from shared.tiny.word_problems import (
+    WordProblem,
+    equations,
+    sample_problem,
+    sample_solution,
+)
+from shared.tokenizer import Tokenizer
+
+DRILL = "Work out each line."
+YES, NO = "Yes", "No"
+ALL_RIGHT = "All steps are right."
+BASE_MIX = {"solve": 0.55, "direct": 0.08, "drill": 0.37}
+FINAL_MIX = {"solve": 0.4, "direct": 0.05, "drill": 0.2, "review": 0.35}
+
+
+class Document(NamedTuple):
+    """Token ids, and for each whether the model is trained to predict it."""
+
+    ids: list[int]
+    trained: list[bool]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A solution that the model itself sampled, right or wrong."""
+
+    problem: WordProblem
+    text: str
+    is_right: bool
+    wrong_step: str  # the first line that is wrong; "" where all lines are right
+
+
+def draw_documents(
+    rng: random.Random, tokenizer: Tokenizer, mix: dict[str, float], drafts: list[Draft]
+) -> Iterator[Document]:
+    """An endless stream of documents in the shares of `mix`."""
+    kinds, weights = list(mix), list(mix.values())
+    while True:
+        kind = rng.choices(kinds, weights)[0]
+        if kind == "solve":
+            yield chat_document(tokenizer, solved_problems(rng))
+        elif kind == "direct":
+            problem = sample_problem(rng, "train")
+            messages = prompts.ask(problem.question, prompts.DIRECT)
+            yield chat_document(tokenizer, [*messages, reply(f"\\boxed{{{problem.answer}}}")])
+        elif kind == "drill":
+            yield drill_document(rng, tokenizer)
+        else:
+            yield review_document(rng, tokenizer, rng.choice(drafts))
+
+
+def reply(content: str) -> dict[str, str]:
+    """An assistant's turn."""
+    return {"role": "assistant", "content": content}
+
+
+def solved_problems(rng: random.Random) -> list[dict[str, str]]:
+    """A chat of one problem, or now and then of two or three: what few-shot prompts look like."""
+    messages = []
+    for _ in range(rng.choice((1, 1, 1, 1, 1, 1, 1, 1, 2, 3))):
+        problem = sample_problem(rng, "train")
+        messages += [*prompts.ask(problem.question), reply(sample_solution(rng, problem))]
+    return messages
+
+
+def chat_document(
+    tokenizer: Tokenizer, messages: list[dict[str, str]], first_trained: int = 0
+) -> Document:
+    """Encode a chat; trained on the assistant's turns (from message `first_trained` on)."""
+    ids: list[int] = []
+    trained: list[bool] = []
+    for turn, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        prompt = tokenizer.encode_chat(messages[:turn])
+        with_reply = tokenizer.encode_chat(messages[: turn + 1], add_generation_prompt=False)
+        trained += [False] * (len(prompt) - len(ids))
+        ids = with_reply[:-1]  # without the newline that follows <|im_end|>
+        trained += [turn >= first_trained] * (len(ids) - len(prompt))
+    return Document(ids, trained)
+
+
+def drill_document(rng: random.Random, tokenizer: Tokenizer) -> Document:
+    """Bare equations; trained on the results alone, since the questions cannot be foreseen."""
+    lines = [line for _ in range(12) for line in drill(rng)]
+    messages = [{"role": "user", "content": DRILL}, reply("\n".join(lines))]
+    ids, trained = chat_document(tokenizer, messages)
+    (equals,), (newline,) = tokenizer.encode("="), tokenizer.encode("\n")
+    in_result = False
+    for i, token_id in enumerate(ids):
+        trained[i] = trained[i] and in_result
+        in_result = token_id == equals or (in_result and token_id != newline)
+    return Document(ids, trained)
+
+
+def drill(rng: random.Random) -> list[str]:
+    """One sum, difference, product or half, in the ranges of the problems."""
+    total, number = rng.randint(2, 400), rng.randint(2, 150)
+    operator = rng.choice("++--*/")
+    if operator == "-":
+        total, number = max(total, number), min(total, number)
+    elif operator == "*":
+        total, number = rng.randint(2, 6), rng.choice((rng.randint(2, 25), rng.randint(3, 99), total))
+    elif operator == "/":
+        total, number = 2 * rng.randint(1, 60), 2
+    return equations(total, operator, number, split=rng.random() < 0.3)
+
+
+def review_document(rng: random.Random, tokenizer: Tokenizer, draft: Draft) -> Document:
+    """A draft and what is said of it: a verdict, or the first wrong step and a new solution."""
+    asked = prompts.ask(draft.problem.question)
+    if rng.random() < 0.5:
+        messages = prompts.follow_up(asked, draft.text, prompts.JUDGE)
+        verdict = YES if draft.is_right else NO
+        return chat_document(tokenizer, [*messages, reply(verdict)], first_trained=3)
+    messages = prompts.follow_up(asked, draft.text, prompts.CRITIQUE)
+    critique = f"This step is wrong: {draft.wrong_step}" if draft.wrong_step else ALL_RIGHT
+    messages = prompts.follow_up(messages, critique, prompts.REVISE)
+    solution = sample_solution(rng, draft.problem)
+    return chat_document(tokenizer, [*messages, reply(solution)], first_trained=3)
