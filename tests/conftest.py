@@ -1,0 +1,54 @@
+"""Models for tests: the shipped one, a small random one, and a real Qwen where there is one."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from shared import LLM
+from shared.model import ModelConfig, Qwen
+
+TINY = Path(__file__).parents[1] / "shared" / "tiny" / "checkpoint"
+
+
+@pytest.fixture(scope="session")
+def tiny() -> LLM:
+    """The shipped model."""
+    return LLM("tiny")
+
+
+@pytest.fixture(scope="session")
+def random_folder(tmp_path_factory) -> Path:
+    """A checkpoint folder with the shipped vocabulary and a small random model of 256 positions."""
+    folder = tmp_path_factory.mktemp("random")
+    for file in TINY.iterdir():
+        if file.name != "model.safetensors" and file.is_file():
+            shutil.copy(file, folder)
+    config = json.loads((TINY / "config.json").read_text(encoding="utf-8"))
+    config |= {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "head_dim": 16}
+    config |= {"max_position_embeddings": 256}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    torch.manual_seed(0)
+    model = Qwen(ModelConfig.from_dict(config))
+    tensors = {name: 3 * parameter.detach() for name, parameter in model.named_parameters()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def random_llm(random_folder) -> LLM:
+    """The small random model: its texts are noise, but every code path runs in milliseconds."""
+    return LLM(str(random_folder))
+
+
+@pytest.fixture(scope="session")
+def real_folder() -> Path:
+    """The folder of a real Qwen, named by the environment variable REAL_QWEN_DIR."""
+    folder = os.environ.get("REAL_QWEN_DIR")
+    if not folder:
+        pytest.skip("set REAL_QWEN_DIR to the folder of a real Qwen checkpoint to run this test")
+    return Path(folder)

@@ -1,0 +1,182 @@
+"""The cache changes nothing: logits with it equal those of reading each row alone from its start."""
+
+import random
+
+import pytest
+import torch
+from torch import Tensor
+
+from shared.kv_cache import KVCache, rows_without
+from shared.model import ModelConfig, Qwen
+
+VOCAB = 50
+
+
+@pytest.fixture(autouse=True)
+def nan_in_fresh_memory():
+    """Let unwritten memory hold NaN, so that a test fails if anything looks at it."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture(params=["qwen2", "qwen3"], scope="module")
+def model(request: pytest.FixtureRequest) -> Qwen:
+    is_qwen3 = request.param == "qwen3"
+    torch.manual_seed(0)
+    config = ModelConfig(
+        vocab_size=VOCAB,
+        hidden_size=24,
+        intermediate_size=40,
+        num_layers=2,
+        num_heads=4,
+        num_kv_heads=2,
+        head_dim=8,
+        rope_theta=100.0,
+        rms_norm_eps=1e-6,
+        max_positions=256,
+        qkv_bias=not is_qwen3,
+        qk_norm=is_qwen3,
+        tied_head=False,
+    )
+    model = Qwen(config).eval().requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.normal_(mean=float(parameter.ndim == 1), std=0.3)
+    return model
+
+
+def tokens(*shape: int) -> Tensor:
+    return torch.randint(VOCAB, shape)
+
+
+def check_step(model: Qwen, cache: KVCache, rows: list[list[int]], new: Tensor) -> None:
+    """Feed `new` [B, T] to the cache and compare with reading each row alone; extends `rows`."""
+    logits = model(new, cache)  # [B, T, V]
+    for row, added, ours in zip(rows, new.tolist(), logits, strict=True):
+        row += added
+        expected = model(torch.tensor([row]))[0, -len(added) :]
+        torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-4)
+    assert cache.lengths.tolist() == [len(row) for row in rows]
+
+
+def filled(model: Qwen, lengths: list[int]) -> tuple[KVCache, list[list[int]]]:
+    """A cache of rows of these lengths, padded on the right at prefill; and their tokens."""
+    cache, new = KVCache(model.config), tokens(len(lengths), max(lengths))
+    cache.add_rows(len(lengths))
+    logits = model(new, cache)
+    cache.truncate(lengths)
+    rows = [ids[:length] for ids, length in zip(new.tolist(), lengths, strict=True)]
+    for row, ours in zip(rows, logits, strict=True):
+        expected = model(torch.tensor([row]))[0]
+        torch.testing.assert_close(ours[: len(row)], expected, atol=1e-4, rtol=1e-4)
+    return cache, rows
+
+
+@pytest.mark.parametrize("chunks", [[1] * 12, [5, 1, 3, 2, 1], [70, 1, 1, 80, 1]])
+def test_reading_in_pieces_equals_reading_at_once(model: Qwen, chunks: list[int]) -> None:
+    cache, rows = KVCache(model.config), [[], [], []]
+    cache.add_rows(3)
+    for size in chunks:
+        check_step(model, cache, rows, tokens(3, size))
+
+
+def test_rows_of_different_lengths(model: Qwen) -> None:
+    cache, rows = filled(model, [3, 9, 1, 6])
+    for size in (1, 1, 4, 1):
+        check_step(model, cache, rows, tokens(4, size))
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [[1, 3], [3, 2, 1, 0], [0] * 6, [2, 0, 0, 3, 1], [0, 1, 2, 3], [3]],
+    ids=["prune", "reorder", "repeat", "mixed", "keep", "one"],
+)
+def test_select(model: Qwen, chosen: list[int]) -> None:
+    cache, rows = filled(model, [3, 9, 1, 6])
+    cache.select(chosen)
+    rows = [list(rows[row]) for row in chosen]
+    check_step(model, cache, rows, tokens(len(rows), 1))
+    check_step(model, cache, rows, tokens(len(rows), 2))
+
+
+def test_add_rows_from_another_cache(model: Qwen) -> None:
+    cache, rows = filled(model, [3, 9])
+    for lengths in ([2, 4, 5], [30, 2, 1]):  # shorter, and longer, than what is there
+        other, others = filled(model, lengths)
+        cache.add_rows_from(other, [2, 0, 2])
+        rows += [list(others[row]) for row in (2, 0, 2)]
+        check_step(model, cache, rows, tokens(len(rows), 1))
+        check_step(model, other, others, tokens(3, 1))  # the other cache is untouched
+
+
+def test_rows_enter_in_the_place_of_finished_ones(model: Qwen) -> None:
+    cache, rows = filled(model, [3, 40, 5])
+    cache.select([0])
+    other, others = filled(model, [2, 1])
+    cache.add_rows_from(other, [1, 0])
+    rows = [rows[0], others[1], others[0]]
+    for _ in range(3):
+        check_step(model, cache, rows, tokens(3, 1))
+
+
+def test_new_rows_beside_rows_that_have_read(model: Qwen) -> None:
+    cache, rows = filled(model, [3, 9])
+    cache.add_rows(2)
+    check_step(model, cache, [*rows, [], []], tokens(4, 1))
+
+
+def test_backtracking(model: Qwen) -> None:
+    cache, rows = filled(model, [3, 9, 6])
+    check_step(model, cache, rows, tokens(3, 5))
+    cache.truncate([2, 12, 0])
+    rows = [row[:length] for row, length in zip(rows, [2, 12, 0], strict=True)]
+    for size in (1, 3, 1):
+        check_step(model, cache, rows, tokens(3, size))
+
+
+def test_any_sequence_of_operations(model: Qwen) -> None:
+    rng = random.Random(0)
+    cache, rows = filled(model, [4, 1])
+    for _ in range(60):
+        kind = rng.randrange(4)
+        if kind == 0:
+            chosen = [rng.randrange(len(rows)) for _ in range(rng.randint(1, 5))]
+            cache.select(chosen)
+            rows = [list(rows[row]) for row in chosen]
+        elif kind == 1:
+            rows = [row[: rng.randint(0, len(row))] for row in rows]
+            cache.truncate([len(row) for row in rows])
+        elif kind == 2 and len(rows) < 8:
+            other, others = filled(model, [rng.randint(1, 90), rng.randint(1, 9)])
+            cache.add_rows_from(other, [1, 0])
+            rows += [others[1], others[0]]
+        check_step(model, cache, rows, tokens(len(rows), rng.choice([1, 1, 1, 2, 7])))
+
+
+@pytest.mark.parametrize("lengths", [[4, 9], [3, 9, 1], [3]])
+def test_truncate_refuses_to_lengthen_and_other_counts(model: Qwen, lengths: list[int]) -> None:
+    cache, _ = filled(model, [3, 9])
+    with pytest.raises(ValueError, match="cannot truncate"):
+        cache.truncate(lengths)
+
+
+@pytest.mark.parametrize("rows", [[0, 2], [-1]])
+def test_select_refuses_rows_that_do_not_exist(model: Qwen, rows: list[int]) -> None:
+    cache, _ = filled(model, [3, 9])
+    with pytest.raises(IndexError, match="2 rows"):
+        cache.select(rows)
+
+
+def test_selecting_no_rows_empties_the_cache(model: Qwen) -> None:
+    cache, _ = filled(model, [3, 9])
+    cache.select([])
+    assert cache.num_rows == 0
+    cache.add_rows(1)
+    check_step(model, cache, [[]], tokens(1, 4))
+
+
+def test_rows_without_moves_only_the_last_rows() -> None:
+    for dropped in (set(), {0}, {5}, {0, 5}, {3, 4, 5}, set(range(6))):
+        rows = rows_without(6, dropped)
+        assert sorted(rows) == sorted(set(range(6)) - dropped)
+        assert all(row == place or row >= len(rows) for place, row in enumerate(rows))
