@@ -128,7 +128,8 @@ class KVCache:
         for name in ("keys", "values"):
             old = getattr(self, name)
             num_layers, _, num_kv_heads, _, head_dim = old.shape
-            new = old.new_empty(num_layers, rows, num_kv_heads, columns, head_dim)
+            # Zeros, not bare memory: a masked column has weight 0, but 0 x NaN would still be NaN.
+            new = old.new_zeros(num_layers, rows, num_kv_heads, columns, head_dim)
             new[:, :old_rows, :, :old_columns] = old
             setattr(self, name, new)
 

@@ -98,14 +98,14 @@ def refuse_unsupported_options(hub: dict) -> None:
     """Raise ValueError for options that would silently change the logits if they were ignored."""
     rope = rope_parameters(hub)
     rope_type = rope.get("rope_type", rope.get("type", "default"))
-    num_layers = hub.get("num_hidden_layers", 0)
+    window_start = hub.get("max_window_layers", 28)  # the first layer with it; 28 as on the hub
     layer_types = hub.get("layer_types") or ["full_attention"]
     refused = {
         f"RoPE scaling ({rope_type!r})": rope_type not in ("default", None),
         f"hidden_act {hub.get('hidden_act')!r}": hub.get("hidden_act", "silu") != "silu",
         "sliding-window attention (use_sliding_window)": bool(hub.get("use_sliding_window"))
         and hub.get("sliding_window") is not None
-        and hub.get("max_window_layers", num_layers) < num_layers,
+        and window_start < hub.get("num_hidden_layers", 0),
         f"layer_types {sorted(set(layer_types))}": set(layer_types) != {"full_attention"},
         "attention_bias of Qwen3": hub.get("model_type") == "qwen3"
         and bool(hub.get("attention_bias")),
@@ -164,7 +164,13 @@ class Attention(nn.Module):
             self.k_norm = RMSNorm(head_dim, config.rms_norm_eps)
 
     def forward(
-        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, layer: int, cache: KVCache | None
+        self,
+        x: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        mask: Tensor | None,
+        layer: int,
+        cache: KVCache | None,
     ) -> Tensor:
         """x [B, T, hidden] -> [B, T, hidden]; new keys and values go to layer `layer` of `cache`."""
         q = split_heads(self.q_proj(x), self.config.num_heads)  # [B, H, T, D]
@@ -226,7 +232,13 @@ class Layer(nn.Module):
         self.mlp = MLP(config)
 
     def forward(
-        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, layer: int, cache: KVCache | None
+        self,
+        x: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        mask: Tensor | None,
+        layer: int,
+        cache: KVCache | None,
     ) -> Tensor:
         """x [B, T, hidden] -> [B, T, hidden]"""
         x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask, layer, cache)
@@ -245,7 +257,7 @@ class Decoder(nn.Module):
 
     def forward(self, token_ids: Tensor, cache: KVCache | None = None) -> Tensor:
         """token_ids [B, T] -> hidden states [B, T, hidden] after the last norm."""
-        B, T = token_ids.shape
+        T = token_ids.shape[1]
         if cache is None:
             positions, mask = torch.arange(T, device=token_ids.device)[None], None  # [1, T]
         else:

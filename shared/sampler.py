@@ -160,4 +160,4 @@ def row_uniforms(seed: int, prompt_ids: list[int], sample_index: int, count: int
     key = f"{seed} {sample_index} {prompt_ids}".encode()
     row_seed = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") >> 1
     generator = torch.Generator().manual_seed(row_seed)
-    return torch.rand(count, generator=generator, dtype=torch.float64)
+    return torch.rand(count, generator=generator)

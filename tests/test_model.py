@@ -20,12 +20,14 @@ from shared.tokenizer import Tokenizer
 
 SHAPES = [(1, 1), (3, 7), (2, 1), (1, 33), (5, 2)]  # [B, T]
 VARIANTS = [
-    pytest.param(dict(tie_word_embeddings=True), id="tied"),
-    pytest.param(dict(num_key_value_heads=4), id="G=1"),
-    pytest.param(dict(num_key_value_heads=2), id="G=2"),
-    pytest.param(dict(num_key_value_heads=1), id="G=4"),
-    pytest.param(dict(num_attention_heads=6, num_key_value_heads=3, head_dim=10), id="wide heads"),
-    pytest.param(dict(rms_norm_eps=0.1), id="large eps"),
+    pytest.param({"tie_word_embeddings": True}, id="tied"),
+    pytest.param({"num_key_value_heads": 4}, id="G=1"),
+    pytest.param({"num_key_value_heads": 2}, id="G=2"),
+    pytest.param({"num_key_value_heads": 1}, id="G=4"),
+    pytest.param(
+        {"num_attention_heads": 6, "num_key_value_heads": 3, "head_dim": 10}, id="wide heads"
+    ),
+    pytest.param({"rms_norm_eps": 0.1}, id="large eps"),
 ]
 QWEN2_5 = {  # Qwen2.5-0.5B-Instruct's config.json, as on the hub
     "architectures": ["Qwen2ForCausalLM"],
@@ -171,17 +173,17 @@ def test_rope_scaling_of_kind_default_is_none() -> None:
 
 SLIDING = ["full_attention", "sliding_attention"]
 REFUSED = [
-    (dict(model_type="qwen3_moe"), "qwen3_moe"),
-    (dict(model_type="llama"), "llama"),
-    (dict(model_type=None), "model_type"),
-    (dict(use_sliding_window=True), "use_sliding_window"),
-    (dict(layer_types=SLIDING * 12), "layer_types.*sliding_attention"),
-    (dict(rope_scaling={"type": "yarn", "factor": 4.0}), "RoPE scaling.*yarn"),
-    (dict(rope_scaling={"rope_type": "linear", "factor": 2.0}), "RoPE scaling.*linear"),
-    (dict(rope_parameters={"rope_type": "yarn", "rope_theta": 1e6}), "RoPE scaling.*yarn"),
-    (dict(quantization_config={"quant_method": "awq", "bits": 4}), "quantization_config"),
-    (dict(hidden_act="gelu"), "gelu"),
-    (dict(model_type="qwen3", attention_bias=True), "attention_bias"),
+    ({"model_type": "qwen3_moe"}, "qwen3_moe"),
+    ({"model_type": "llama"}, "llama"),
+    ({"model_type": None}, "model_type"),
+    ({"use_sliding_window": True}, "use_sliding_window"),
+    ({"layer_types": SLIDING * 12}, "layer_types.*sliding_attention"),
+    ({"rope_scaling": {"type": "yarn", "factor": 4.0}}, "RoPE scaling.*yarn"),
+    ({"rope_scaling": {"rope_type": "linear", "factor": 2.0}}, "RoPE scaling.*linear"),
+    ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6}}, "RoPE scaling.*yarn"),
+    ({"quantization_config": {"quant_method": "awq", "bits": 4}}, "quantization_config"),
+    ({"hidden_act": "gelu"}, "gelu"),
+    ({"model_type": "qwen3", "attention_bias": True}, "attention_bias"),
 ]
 
 

@@ -112,14 +112,15 @@ def drill_document(rng: random.Random, tokenizer: Tokenizer) -> Document:
 
 def drill(rng: random.Random) -> list[str]:
     """One sum, difference, product or half, in the ranges of the problems."""
-    total, number = rng.randint(2, 400), rng.randint(2, 150)
+    total, number = rng.randint(2, 1500), rng.randint(2, 540)
     operator = rng.choice("++--*/")
     if operator == "-":
         total, number = max(total, number), min(total, number)
     elif operator == "*":
-        total, number = rng.randint(2, 6), rng.choice((rng.randint(2, 25), rng.randint(3, 99), total))
+        total, number = rng.randint(2, 9), rng.choice((rng.randint(2, 60), number, total))
+        total, number = rng.choice(((total, number), (number, total)))
     elif operator == "/":
-        total, number = 2 * rng.randint(1, 60), 2
+        total, number = 2 * rng.randint(1, 300), 2
     return equations(total, operator, number, split=rng.random() < 0.3)
 
 

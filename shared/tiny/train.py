@@ -209,3 +209,35 @@ def export(model: Qwen, folder: Path) -> None:
     """Write model.safetensors under the hub's names (the tied head is stored once)."""
     tensors = {name: p.detach().contiguous() for name, p in model.named_parameters()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def main() -> None:
+    """Run one stage of the recipe."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("stage", choices=("base", "final"))
+    parser.add_argument("--out", type=Path, default=Path("runs/tiny"), help="folder of the run")
+    parser.add_argument("--steps", type=int, help="batches (default: base 6000, final 2000)")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    if args.stage == "base" and not (args.out / "config.json").exists():
+        train_vocabulary(args.out, seed=args.seed)
+    tokenizer = Tokenizer.from_folder(args.out)
+    model = new_model(args.out, args.seed)
+    rng = random.Random(args.seed)
+    documents = draw_documents(rng, tokenizer, BASE_MIX, [])
+    train(
+        model,
+        documents,
+        args.out,
+        stage="base",
+        num_steps=args.steps or 6_000,
+        learning_rate=5e-3,
+        seed=args.seed,
+    )
+    export(model, args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 r"""Word problems without end: what the shipped model is trained on, and what it is measured on.
 
-    Ana has 45 shells. Ana buys 3 boxes of 14 shells. Tom has 20 pens. Ana gives 28 shells to Eva.
+    Ana has 245 shells. Ana buys 3 boxes of 14 shells. Tom has 20 pens. Eva takes 128.
     How many shells does Ana have now?
 
 Someone starts with some items; each following sentence is a `Change` (a gain or a loss, often to
@@ -10,11 +10,12 @@ not), which all lead to the same answer: voting over samples needs such differen
 
     Plan: in order.
     3*14=42
-    45+42=87
-    87-28=59
-    The answer is \boxed{59}.
+    245+42=287
+    287-128=159
+    The answer is \boxed{159}.
 
-Ranges: 2-6 changes, single numbers 2-99 (halved ones up to 120), running totals 0-400, prices 2-5.
+Ranges: 2-6 changes after the start; numbers 3-499, 2-9 groups of 3-60, halves of up to 600;
+running totals 0-1500; prices 2-9.
 Held out: a problem's text alone decides its split (`split_of`), so no text is in two splits.
 """
 
@@ -27,7 +28,7 @@ from dataclasses import astuple, dataclass
 NAMES = ("Ana", "Ben", "Eva", "Leo", "Mia", "Sam", "Tom", "Zoe")
 ITEMS = ("apples", "beads", "books", "cards", "coins", "pens", "shells", "stamps")
 PLANS = ("in order", "gains, then losses", "backwards", "both sums")
-LARGEST_TOTAL = 400
+LARGEST_TOTAL = 1500
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def draw_problem(rng: random.Random, num_changes: int) -> WordProblem:
     """Draw a problem of any split."""
     name, friend, other = rng.sample(NAMES, 3)
     item, other_item = rng.sample(ITEMS, 2)
-    start = Change(+1, rng.randint(5, 99))
+    start = Change(+1, rng.randint(5, 499))
     sentences, changes = [f"{name} has {start.left} {item}."], [start]
     while len(changes) <= num_changes:
         total = sum(change.sign * change.amount for change in changes)
@@ -94,7 +95,7 @@ def draw_problem(rng: random.Random, num_changes: int) -> WordProblem:
     if rng.random() < 0.3:  # a sentence that does not matter
         place = rng.randint(1, len(sentences))
         if " as many" not in "".join(sentences[place : place + 1]):
-            sentences.insert(place, f"{other} has {rng.randint(5, 99)} {other_item}.")
+            sentences.insert(place, f"{other} has {rng.randint(5, 499)} {other_item}.")
     question, price = draw_question(rng, name, item)
     return WordProblem(" ".join([*sentences, question]), tuple(changes), price)
 
@@ -103,7 +104,7 @@ def draw_change(
     rng: random.Random, name: str, friend: str, item: str, previous: Change
 ) -> tuple[Change, str]:
     """Draw what happens next, and the sentence that says so."""
-    number, groups, size = rng.randint(3, 99), rng.randint(2, 6), rng.randint(3, 25)
+    number, groups, size = rng.randint(3, 499), rng.randint(2, 9), rng.randint(3, 60)
     kind = rng.choice(("gain", "gain", "loss", "loss", "boxes", "each", "half", "times"))
     if kind == "gain":
         sentence = rng.choice(
@@ -118,7 +119,7 @@ def draw_change(
     if kind == "each":
         return Change(-1, groups, "*", size), f"{name} gives {groups} friends {size} {item} each."
     if kind == "half":
-        whole = 2 * rng.randint(5, 60)
+        whole = 2 * rng.randint(5, 300)
         return Change(+1, whole, "/", 2), f"{name} gets half of {whole} {item}."
     if previous.operator:  # "times as many" needs a plain number to refer to
         return Change(+1, number), f"{name} finds {number} {item}."
@@ -131,7 +132,7 @@ def draw_question(rng: random.Random, name: str, item: str) -> tuple[str, int]:
     """Draw the final question and the price that it multiplies the count by."""
     if rng.random() < 0.75:
         return f"How many {item} does {name} have now?", 1
-    price = rng.randint(2, 5)
+    price = rng.randint(2, 9)
     return f"{name} sells all for {price} dollars each. How many dollars is that?", price
 
 

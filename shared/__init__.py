@@ -1,0 +1,24 @@
+"""What every chapter stands on: a readable Qwen decoder, its cache and sampler, and evaluation."""
+
+from shared.answers import answers_match, extract_answer
+from shared.checkpoint import load_model
+from shared.llm import LLM
+from shared.problems import Problem, load_problems
+from shared.sampler import SamplingParams
+from shared.solution import Completion, Cost, RequestOutput, Solution
+from shared.tokenizer import Tokenizer
+
+__all__ = [
+    "LLM",
+    "Completion",
+    "Cost",
+    "Problem",
+    "RequestOutput",
+    "SamplingParams",
+    "Solution",
+    "Tokenizer",
+    "answers_match",
+    "extract_answer",
+    "load_model",
+    "load_problems",
+]

@@ -1,0 +1,89 @@
+"""How sure one can be of an accuracy: intervals, paired comparisons, pass@k.
+
+With 400 problems an accuracy near 50% is known to about 5 points either way. Two techniques on the
+same problems are compared problem by problem: what both get right or both get wrong cancels out, so
+the same 400 problems resolve a smaller difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb, sqrt
+
+import numpy as np
+
+Z_95 = 1.959963984540054  # the normal distribution's 97.5% quantile
+
+
+def wilson_interval(successes: int, total: int) -> tuple[float, float]:
+    """The 95% score interval of a proportion (Wilson 1927), within [0, 1] even at 0 or all.
+
+    Raises ValueError unless 0 <= successes <= total and total >= 1.
+    """
+    if not 0 <= successes <= total or total < 1:
+        raise ValueError(f"{successes} successes of {total}: there is no such proportion")
+    share, z2 = successes / total, Z_95**2
+    center = (share + z2 / (2 * total)) / (1 + z2 / total)
+    half = Z_95 * sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
+    return max(0.0, center - half), min(1.0, center + half)
+
+
+@dataclass(frozen=True)
+class PairedComparison:
+    """How much more often A is right than B on the same problems.
+
+    difference   accuracy of A minus accuracy of B, with its 95% interval `low` to `high`
+    p_value      exact McNemar test, two-sided: how likely at least such an imbalance is among the
+                 problems that only one of them solves, if both are equally good
+    """
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+
+
+def paired_bootstrap(
+    a_correct: Sequence[bool],
+    b_correct: Sequence[bool],
+    *,
+    samples: int = 10_000,
+    seed: int = 0,
+) -> PairedComparison:
+    """Compare two techniques on the same problems, in the same order (Efron 1979, percentiles).
+
+    The interval has no width where no problem (or every one) tells the two apart: then the p-value
+    is the better guide. Raises ValueError for lists of different length, empty lists, samples < 1.
+    """
+    if len(a_correct) != len(b_correct) or not len(a_correct):
+        raise ValueError(f"cannot pair {len(a_correct)} results with {len(b_correct)}")
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, not {samples}")
+    pairs = list(zip(a_correct, b_correct))
+    total = len(pairs)
+    only_a = sum(bool(a and not b) for a, b in pairs)
+    only_b = sum(bool(b and not a) for a, b in pairs)
+    # Drawing problems with replacement only matters through how many of each kind are drawn.
+    shares = [only_a / total, only_b / total, (total - only_a - only_b) / total]
+    drawn = np.random.default_rng(seed).multinomial(total, shares, size=samples)
+    low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / total, [0.025, 0.975])
+    difference = (only_a - only_b) / total
+    return PairedComparison(difference, float(low), float(high), sign_test(only_a, only_b))
+
+
+def sign_test(only_a: int, only_b: int) -> float:
+    """Two-sided exact p-value that a fair coin splits only_a + only_b at least this unevenly."""
+    total = only_a + only_b
+    tail = sum(comb(total, i) for i in range(min(only_a, only_b) + 1))
+    return min(1.0, 2 * tail / 2**total)
+
+
+def pass_at_k(n: int, c: int, k: int) -> float:
+    """Chance that at least one of k samples is right, estimated from c right ones among n.
+
+    Unbiased (Chen 2021): 1 - C(n-c, k) / C(n, k). Raises ValueError unless 0 <= c <= n, 1 <= k <= n.
+    """
+    if not (0 <= c <= n and 1 <= k <= n):
+        raise ValueError(f"pass_at_k: needs 0 <= c <= n and 1 <= k <= n, got {n=}, {c=}, {k=}")
+    return 1 - comb(n - c, k) / comb(n, k)

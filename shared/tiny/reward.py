@@ -1,0 +1,156 @@
+"""Train the shipped process reward model: which beginnings of a solution lead to the answer?
+
+    python -m shared.tiny.reward rollouts --policy runs/tiny/base --out runs/reward
+    python -m shared.tiny.reward train --policy runs/tiny/base --out runs/reward
+
+`rollouts` samples solutions of training problems, cuts each after every step, lets the policy
+finish each beginning several times, and writes down how often that ended in the right answer
+(Math-Shepherd, Wang 2023). `train` starts from the policy's decoder, adds a scalar head, and fits
+those shares. Both resume after a kill.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+
+from shared import prompts
+from shared.answers import answers_match, extract_answer
+from shared.checkpoint import load_model
+from shared.generate import pad_right
+from shared.llm import LLM
+from shared.sampler import SamplingParams
+from shared.scorers import ProcessRewardModel, encode_steps
+from shared.tiny.drafts import sample_drafts, training_problem
+from shared.tiny.train import append_csv, learning_rate_at, make_optimizers, round_up
+from shared.tokenizer import Tokenizer
+
+SEED = 1  # another stream of problems than the drafts that the policy was trained on
+ROLLOUTS = 4
+CHUNK = 100  # problems between two writes
+
+
+def beginnings(text: str) -> list[str]:
+    """A solution cut after every step but the last; each beginning ends with a newline."""
+    lines = text.split("\n")
+    return ["\n".join(lines[:i]) + "\n" for i in range(1, len(lines))]
+
+
+def rollout_shares(llm: LLM, question: str, answer: str, text: str) -> list[object]:
+    """Requests for the rollouts of one solution: token ids of each beginning."""
+    asked = prompts.ask(question)
+    return [
+        llm.tokenizer.encode_chat(
+            [*asked, {"role": "assistant", "content": start}], continue_final_message=True
+        )
+        for start in beginnings(text)
+    ]
+
+
+def collect(policy: Path, out: Path, num_problems: int, samples: int) -> None:
+    """Write one line a solution: problem index, text, share of successes after each step."""
+    llm, path = LLM(str(policy), max_rows=384), out / "rollouts.jsonl"
+    drafts = sample_drafts(llm, num_problems, samples=samples, seed=SEED)
+    done = len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
+    params = SamplingParams(n=ROLLOUTS, temperature=0.8, max_tokens=400, seed=SEED)
+    for first in range(done, len(drafts), CHUNK):
+        began, lines = time.time(), []
+        chunk = drafts[first : first + CHUNK]
+        problems = [training_problem(SEED, draft["index"]) for draft in chunk]
+        starts = [
+            rollout_shares(llm, problem.question, str(problem.answer), draft["text"])
+            for problem, draft in zip(problems, chunk)
+        ]
+        outputs = iter(llm.generate([ids for each in starts for ids in each], params))
+        for problem, draft, each in zip(problems, chunk, starts):
+            gold, shares = str(problem.answer), []
+            for _ in each:
+                completions = next(outputs).completions
+                right = [answers_match(extract_answer(c.text), gold) for c in completions]
+                shares.append(sum(right) / len(right))
+            lines.append(json.dumps({**draft, "shares": [*shares, float(draft["is_right"])]}))
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        print(f"{first + len(chunk)} of {len(drafts)} solutions, {time.time() - began:.0f} s", flush=True)
+
+
+def fit(policy: Path, out: Path, num_steps: int, learning_rate: float, seed: int) -> None:
+    """Fit the shares with a scalar head on a copy of the policy's decoder."""
+    torch.manual_seed(seed)
+    base, tokenizer = load_model(policy), Tokenizer.from_folder(policy)
+    model = ProcessRewardModel(base.config)
+    model.model.load_state_dict(base.model.state_dict())
+    torch.nn.init.zeros_(model.score.weight)
+    torch.nn.init.zeros_(model.score.bias)
+    examples = []
+    for line in (out / "rollouts.jsonl").read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        question = training_problem(SEED, record["index"]).question
+        ids, ends = encode_steps(tokenizer, question, record["text"])
+        if len(ends) == len(record["shares"]):
+            examples.append((ids, ends, record["shares"]))
+    rng, optimizers, losses = random.Random(seed), make_optimizers(model, learning_rate), []
+    for step in range(num_steps):
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * learning_rate_at(step, num_steps)
+        batch = sorted(rng.sample(examples, 256), key=lambda example: len(example[0]))
+        first = rng.randrange(0, 256, 32)
+        batch = batch[first : first + 32]  # of similar length
+        width = round_up(max(len(ids) for ids, _, _ in batch), 16)
+        ids = F.pad(pad_right([ids for ids, _, _ in batch], base.device), (0, width))[:, :width]
+        with torch.autocast("cpu", torch.bfloat16):
+            hidden = model.model(ids)  # [B, T, hidden]
+        logits = model.score(hidden.float())[..., 0]  # [B, T]
+        rows = [row for row, (_, ends, _) in enumerate(batch) for _ in ends]
+        ends = [end for _, ends, _ in batch for end in ends]
+        shares = torch.tensor([share for _, _, shares in batch for share in shares])
+        loss = F.binary_cross_entropy_with_logits(logits[rows, ends], shares)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        losses.append(loss.item())
+        if (step + 1) % 50 == 0:
+            row = ("reward", step + 1, f"{sum(losses) / len(losses):.4f}")
+            append_csv(out / "log.csv", ("stage", "step", "loss"), row)
+            print(*row, flush=True)
+            losses = []
+    tensors = {name: p.detach().to(torch.float32).contiguous() for name, p in model.named_parameters()}
+    save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
+    for name in ("config.json", "vocab.json", "merges.txt", "tokenizer_config.json"):
+        shutil.copy(policy / name, out / name)
+
+
+def main() -> None:
+    """Run one stage."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("stage", choices=("rollouts", "train"))
+    parser.add_argument("--policy", type=Path, required=True, help="folder of the model that solves")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--problems", type=int, default=1500, help="training problems to sample for")
+    parser.add_argument("--samples", type=int, default=2, help="solutions a problem")
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    if args.stage == "rollouts":
+        collect(args.policy, args.out, args.problems, args.samples)
+    else:
+        fit(args.policy, args.out, args.steps, args.learning_rate, args.seed)
+
+
+if __name__ == "__main__":
+    main()
