@@ -9,6 +9,7 @@ run(self_consistency, parser.parse_args())
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from functools import partial
 
@@ -58,8 +59,9 @@ def run(technique: Technique, args: argparse.Namespace, **options: object) -> Ev
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
     except KeyboardInterrupt as interrupt:
-        print(f"\n{interrupt}", file=sys.stderr)
-        raise SystemExit(130) from interrupt
+        print(f"\n{interrupt}", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(130)  # an ordinary exit would wait for the model, or abort in the middle of it
     print_result(evaluation, llm)
     if evaluation.total_failure:
         raise SystemExit(1)

@@ -173,7 +173,7 @@ def solve_one(technique: Technique, llm: object, item: tuple[int, Problem]) -> R
         correct = answers_match(solution.answer, problem.answer)
         record.fill_in(solution)
         record.correct = correct
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - one question must not end the run
+    except (Exception, SystemExit) as error:  # one question must not end the run
         message = f"{type(error).__name__}: {error}"
         record = Record(index, problem.id, problem.question, problem.answer, error=message)
     record.seconds = round(time.perf_counter() - start, 3)

@@ -192,13 +192,17 @@ class BatchGenerator:
         """Whether any request is waiting or live."""
         return bool(self.requests)
 
-    def add(self, request: Request) -> None:
-        """Queue a request. Raises ValueError if not even one of its rows fits the budget."""
+    def check(self, request: Request) -> None:
+        """Raise ValueError if not even one row of a request fits the budget."""
         if request.total_tokens > self.max_cache_tokens:
             raise ValueError(
                 f"one completion of up to {request.total_tokens} tokens does not fit the cache "
                 f"budget of {self.max_cache_tokens}; lower max_tokens or raise max_cache_bytes"
             )
+
+    def add(self, request: Request) -> None:
+        """Queue a request. Raises ValueError if it can never be served."""
+        self.check(request)
         self.requests.add(request)
         self.waiting.append(request)
 

@@ -26,7 +26,9 @@ def wilson_interval(successes: int, total: int) -> tuple[float, float]:
     share, z2 = successes / total, Z_95**2
     center = (share + z2 / (2 * total)) / (1 + z2 / total)
     half = Z_95 * sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
-    return max(0.0, center - half), min(1.0, center + half)
+    # At the ends the bound is exactly 0 or 1; rounding would miss it by 1e-17.
+    low = center - half if successes else 0.0
+    return low, center + half if successes < total else 1.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def paired_bootstrap(
         raise ValueError(f"cannot pair {len(a_correct)} results with {len(b_correct)}")
     if samples < 1:
         raise ValueError(f"samples must be at least 1, not {samples}")
-    pairs = list(zip(a_correct, b_correct))
+    pairs = list(zip(a_correct, b_correct, strict=True))
     total = len(pairs)
     only_a = sum(bool(a and not b) for a, b in pairs)
     only_b = sum(bool(b and not a) for a, b in pairs)
@@ -75,14 +77,18 @@ def paired_bootstrap(
 def sign_test(only_a: int, only_b: int) -> float:
     """Two-sided exact p-value that a fair coin splits only_a + only_b at least this unevenly."""
     total = only_a + only_b
-    tail = sum(comb(total, i) for i in range(min(only_a, only_b) + 1))
+    ways = tail = 1
+    for i in range(min(only_a, only_b)):
+        ways = ways * (total - i) // (i + 1)  # C(total, i + 1) from C(total, i)
+        tail += ways
     return min(1.0, 2 * tail / 2**total)
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
     """Chance that at least one of k samples is right, estimated from c right ones among n.
 
-    Unbiased (Chen 2021): 1 - C(n-c, k) / C(n, k). Raises ValueError unless 0 <= c <= n, 1 <= k <= n.
+    Unbiased (Chen 2021): 1 - C(n-c, k) / C(n, k). Raises ValueError unless c is from 0 to n and k
+    from 1 to n.
     """
     if not (0 <= c <= n and 1 <= k <= n):
         raise ValueError(f"pass_at_k: needs 0 <= c <= n and 1 <= k <= n, got {n=}, {c=}, {k=}")

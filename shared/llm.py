@@ -4,8 +4,8 @@
     outs = llm.generate("1 + 1 =", SamplingParams(n=4, temperature=0.8, max_tokens=16))
     outs[0].completions[2].text
 
-Any number of threads may call it at once. One background thread owns the model; it merges all
-requests in flight into one batch, which is where the speed comes from.
+Any number of threads may call it at once. While there is work, one background thread runs the
+model; it merges all requests in flight into one batch, which is where the speed comes from.
 """
 
 from __future__ import annotations
@@ -14,19 +14,29 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 
 import torch
 
 from shared.checkpoint import load_model, resolve_folder, stop_token_ids
-from shared.generate import BatchGenerator, Request, score_tokens
+from shared.generate import PREFILL_TOKENS, BatchGenerator, Request, score_tokens
 from shared.model import Qwen
 from shared.sampler import SamplingParams
 from shared.solution import RequestOutput
 from shared.tokenizer import Tokenizer
 
 Prompt = str | list[int]
-MAX_ROWS = 256
+MAX_ROWS = 512
 MAX_CACHE_BYTES = 4 << 30
+
+
+@dataclass(eq=False)
+class ScoreRequest:
+    """A text to be scored; `future` receives the log-probabilities of the completion's tokens."""
+
+    prompt_ids: list[int]
+    completion_ids: list[int]
+    future: Future = field(default_factory=Future)
 
 
 class LLM:
@@ -58,8 +68,8 @@ class LLM:
             max_rows=max_rows,
             max_cache_bytes=max_cache_bytes,
         )
-        self._inbox: queue.SimpleQueue = queue.SimpleQueue()  # work for the background thread
-        self._start_worker = threading.Lock()
+        self._lock = threading.Lock()  # guards the two below
+        self._inbox: list[Request | ScoreRequest] = []
         self._worker: threading.Thread | None = None
 
     def generate(
@@ -130,9 +140,9 @@ class LLM:
         if not completion_ids:
             return []
         self._check_prompt(prompt_ids + completion_ids[:-1])
-        future: Future = Future()
-        self._submit((prompt_ids, completion_ids, future))
-        return future.result()
+        request = ScoreRequest(prompt_ids, completion_ids)
+        self._submit(request)
+        return request.future.result()
 
     def _encode(self, prompt: Prompt) -> list[int]:
         if isinstance(prompt, str):
@@ -157,7 +167,9 @@ class LLM:
     ) -> Request:
         self._check_prompt(ids)
         room = self.model.config.max_positions - len(ids)
-        return Request(ids, params, min(params.max_tokens, room), on_token)
+        request = Request(ids, params, min(params.max_tokens, room), on_token)
+        self._batch.check(request)
+        return request
 
     def _run(self, requests: list[Request]) -> list[RequestOutput]:
         """Hand requests to the background thread and wait for them, or cancel them all."""
@@ -169,52 +181,48 @@ class LLM:
             for request in requests:
                 request.cancelled = True
 
-    def _submit(self, work: Request | tuple) -> None:
-        with self._start_worker:
-            if self._worker is None or not self._worker.is_alive():
-                self._worker = threading.Thread(target=self._work, name="LLM", daemon=True)
+    def _submit(self, work: Request | ScoreRequest) -> None:
+        """Leave work for the background thread; start it if there is none."""
+        with self._lock:
+            self._inbox.append(work)
+            if self._worker is None:
+                self._worker = threading.Thread(target=self._work, name="LLM")
                 self._worker.start()
-        self._inbox.put(work)
 
     def _work(self) -> None:
-        """The background thread: take in what has arrived, then advance the batch by one token."""
+        """The background thread: take in what has arrived, advance the batch by one token, and
+        so on until nothing is left to do."""
         while True:
-            scores = self._take_in()
+            with self._lock:
+                arrived, self._inbox = self._inbox, []
+                if not arrived and not self._batch.has_work:
+                    self._worker = None
+                    return
+            scores = [work for work in arrived if isinstance(work, ScoreRequest)]
             try:
-                if scores:
-                    self._score(scores)
+                for work in arrived:
+                    if isinstance(work, Request):
+                        self._batch.add(work)
+                self._score(scores)
                 if self._batch.has_work:
                     self._batch.step()
-            except Exception as error:  # a failed step fails those who wait for it, not the thread
+            except Exception as error:  # whoever waits gets the error, and the thread goes on
                 self._batch.abandon(error)
-                for *_, future in scores:
-                    if not future.done():
-                        future.set_exception(error)
+                for work in scores:
+                    if not work.future.done():
+                        work.future.set_exception(error)
 
-    def _take_in(self) -> list[tuple[list[int], list[int], Future]]:
-        """Move what has arrived to where it is worked on; wait only where there is no work."""
-        scores = []
-        while not (self._inbox.empty() and (self._batch.has_work or scores)):
-            work = self._inbox.get()
-            if isinstance(work, Request):
-                try:
-                    self._batch.add(work)
-                except ValueError as error:
-                    work.future.set_exception(error)
-            else:
-                scores.append(work)
-        return scores
-
-    def _score(self, scores: list[tuple[list[int], list[int], Future]]) -> None:
+    def _score(self, scores: list[ScoreRequest]) -> None:
         """Score texts of similar length together, in batches of bounded size."""
-        scores = sorted(scores, key=lambda work: len(work[0]) + len(work[1]))
-        while scores:
-            longest = len(scores[-1][0]) + len(scores[-1][1])
-            batch = scores[-max(1, 8_192 // longest) :]
-            prompts, completions, futures = zip(*batch)
-            for future, result in zip(futures, score_tokens(self.model, prompts, completions)):
-                future.set_result(result)
-            scores = scores[: -len(batch)]
+        waiting = sorted(scores, key=lambda work: len(work.prompt_ids) + len(work.completion_ids))
+        while waiting:
+            longest = len(waiting[-1].prompt_ids) + len(waiting[-1].completion_ids)
+            batch = waiting[-max(1, PREFILL_TOKENS // longest) :]
+            waiting = waiting[: -len(batch)]
+            prompts = [work.prompt_ids for work in batch]
+            completions = [work.completion_ids for work in batch]
+            for work, logprobs in zip(batch, score_tokens(self.model, prompts, completions)):
+                work.future.set_result(logprobs)
 
 
 def possible_stop(text: str, stops: tuple[str, ...]) -> int:

@@ -2,7 +2,7 @@
 
     load_problems("word", limit=100)          the shipped generator, held-out texts
     load_problems("word:hard")                more changes than the shipped model was trained on
-    load_problems("gsm8k")                    1,319 test problems, downloaded once (split "train" too)
+    load_problems("gsm8k")                    1,319 test problems, downloaded once; also "train"
     load_problems("math500")                  500 test problems, downloaded once
     load_problems("gym:gsm_symbolic")         any task of the reasoning-gym package
     load_problems("folder/mine.jsonl")        a file: one {"question": …, "answer": …} a line
@@ -29,8 +29,7 @@ from shared.tiny.word_problems import sample_problem
 
 SPLITS = ("test", "dev", "train")
 GENERATED_LIMIT = 400  # problems of a generated set, where no limit is given
-HARD_CHANGES = (7, 8)  # "word:hard"; the shipped model is trained on 2 to 6 changes
-WORD_CHANGES = {"word": (2, 6), "word:hard": HARD_CHANGES}
+HARD_CHANGES = (7, 8)  # changes a problem of "word:hard": more than the model is trained on
 
 # The original files of the paper. The hub holds GSM8K as parquet only, which needs a large package.
 GSM8K_URL = (
@@ -80,7 +79,7 @@ def load_problems(
     name = str(name)
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}")
-    if name in WORD_CHANGES:
+    if name in ("word", "word:hard"):
         return word_problems(name, split, limit or GENERATED_LIMIT, seed)
     if name.startswith("gym:"):
         return gym_problems(name, split, limit or GENERATED_LIMIT, seed)
@@ -93,8 +92,8 @@ def load_problems(
         problems = read_problems(Path(name), Path(name).stem)
     else:
         raise ValueError(
-            f"unknown problem set {name!r}; give {', '.join(WORD_CHANGES)}, gsm8k, math500, "
-            "gym:<task> or the path of a .jsonl or .json file"
+            f"unknown problem set {name!r}; give word, word:hard, gsm8k, math500, gym:<task> "
+            "or the path of a .jsonl or .json file"
         )
     if seed != 0:
         random.Random(seed).shuffle(problems)
@@ -111,12 +110,13 @@ def check_split(name: str, split: str, allowed: tuple[str, ...]) -> None:
 
 
 def word_problems(name: str, split: str, limit: int, seed: int) -> list[Problem]:
-    """`limit` different word problems of the shipped generator; `name` is a key of WORD_CHANGES."""
+    """`limit` different problems of the shipped generator; `name` is "word" or "word:hard"."""
     check_split(name, split, SPLITS)
     rng = random.Random(f"{name}/{split}/{seed}")
+    ranges = {"changes": HARD_CHANGES} if name == "word:hard" else {}  # else as trained on
     problems: dict[str, Problem] = {}  # by text, so that none comes twice
     while len(problems) < limit:
-        drawn = sample_problem(rng, split, WORD_CHANGES[name])
+        drawn = sample_problem(rng, split, **ranges)
         id = f"{name}/{split}/{seed}/{len(problems)}"
         metadata = {"num_steps": drawn.num_steps, "num_changes": len(drawn.changes) - 1}
         problem = Problem(drawn.question, str(drawn.answer), id, name, metadata)
@@ -156,7 +156,7 @@ def gym_dataset(task: str, size: int, seed: int) -> Sequence[dict]:
         ) from error
     known = reasoning_gym.factory.DATASETS
     if task not in known:
-        near = difflib.get_close_matches(task, known, n=5) or sorted(known)
+        near = difflib.get_close_matches(task, known, n=5, cutoff=0.4) or sorted(known)
         raise ValueError(f"reasoning-gym has no task {task!r}; it has {', '.join(near)}")
     try:
         return reasoning_gym.create_dataset(task, size=size, seed=seed)
@@ -233,6 +233,8 @@ def read_problems(path: Path, source: str, split: str = "") -> list[Problem]:
 
 def read_json_records(path: Path) -> Iterator[tuple[object, str]]:
     """Yield each record of a .jsonl or .json file with the words for where it stands."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -119,10 +120,8 @@ def read_records(path: Path) -> list[Record]:
     """
     *lines, last = path.read_bytes().split(b"\n")
     records = [parse(line, path, number) for number, line in enumerate(lines, 1)]
-    try:
+    with suppress(ValueError):  # no newline: the run was killed while it wrote this line
         records += [parse(last, path, len(lines) + 1)] if last else []
-    except ValueError:
-        pass  # no newline: the run was killed while it wrote this line
     seen: set[str] = set()
     for number, record in enumerate(records, 1):
         if record.id in seen:
@@ -145,8 +144,8 @@ def resume(path: Path, settings: dict) -> tuple[list[Record], float]:
     """Open a records file for going on: what is finished in it, and the seconds spent so far.
 
     A new file starts empty. In an old one a half-written last line is cut off, and records of
-    errors are taken out so that their problems are tried again. `settings` are JSON-ready. Raises ValueError naming the
-    settings that differ from those it was made under, and for a damaged file.
+    errors are taken out so that their problems are tried again. `settings` are JSON-ready. Raises
+    ValueError naming the settings that differ from those it was made under, and for damage.
     """
     beside = settings_path(path)
     if not path.exists() or path.stat().st_size == 0:

@@ -98,7 +98,9 @@ def keep_top_k(logits: Tensor, top_k: Tensor) -> Tensor:
     """Keep the top_k [B, 1] most likely tokens of each row, ties included; 0 keeps all. [B, V]"""
     vocab_size = logits.shape[-1]
     top_k = torch.where(top_k == 0, vocab_size, top_k.clamp(max=vocab_size))
-    most = min(int(top_k[top_k < vocab_size].amax()), vocab_size) if (top_k < vocab_size).any() else 0
+    most = (
+        min(int(top_k[top_k < vocab_size].amax()), vocab_size) if (top_k < vocab_size).any() else 0
+    )
     if most == 0:
         return logits
     largest = logits.topk(most).values  # [B, most], descending

@@ -76,9 +76,7 @@ class ProcessRewardModel(nn.Module):
         return scores
 
 
-def encode_steps(
-    tokenizer: Tokenizer, question: str, solution: str
-) -> tuple[list[int], list[int]]:
+def encode_steps(tokenizer: Tokenizer, question: str, solution: str) -> tuple[list[int], list[int]]:
     """Token ids of a question and a (partial) solution, and the positions at which steps end."""
     asked = prompts.ask(question)
     prompt = tokenizer.encode_chat(asked)

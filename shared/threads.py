@@ -1,8 +1,8 @@
-"""Work on many items at once, with the results handled one by one in the calling thread.
+"""Work on many items at once, and take care of the results one at a time.
 
-A few lines instead of a ThreadPoolExecutor, for the sake of Ctrl-C: an executor's threads are
-joined when Python exits, so it would wait for answers that nobody wants any more. These threads
-are daemons: what they are in the middle of is abandoned.
+A few lines instead of a ThreadPoolExecutor, for the sake of Ctrl-C, which Python delivers to the
+main thread alone. The main thread only waits here, so no result can be lost in its hands; and the
+others are daemons, which Python does not wait for at its exit as it does for an executor's.
 """
 
 from __future__ import annotations
@@ -16,53 +16,51 @@ from typing import Any
 def run_threads(
     work: Callable[[Any], Any], items: list, num_threads: int, keep: Callable[[Any], None]
 ) -> None:
-    """Call `keep(work(item))` for each item: `work` on threads, `keep` in this thread.
+    """Call `keep(work(item))` for each item: `work` on many threads, `keep` one call at a time.
 
-    Results come in the order in which they are finished. What `work` raises is raised here. On
-    KeyboardInterrupt no further item is begun, and what is finished is kept before it is raised.
+    Results are kept in the order in which they are finished. What either function raises is raised
+    here. After this returns or raises (KeyboardInterrupt too) `keep` is not called any more: what
+    threads are still in the middle of is abandoned.
     """
-    waiting, results, stop = queue.SimpleQueue(), queue.SimpleQueue(), threading.Event()
+    waiting, done = queue.SimpleQueue(), queue.SimpleQueue()
+    stopped, keeping = threading.Event(), threading.Lock()
+
+    def keep_unless_stopped(result: Any) -> None:
+        with keeping:
+            if not stopped.is_set():
+                keep(result)
+
+    def work_until_empty() -> None:
+        while not stopped.is_set():
+            try:
+                item = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                keep_unless_stopped(work(item))
+                done.put(None)
+            except BaseException as error:  # wait_for_one raises it in the caller
+                done.put(error)
+
     for item in items:
         waiting.put(item)
     try:
         for _ in range(min(num_threads, len(items))):
-            args = (work, waiting, results, stop)
-            threading.Thread(target=work_until_empty, args=args, daemon=True).start()
+            threading.Thread(target=work_until_empty, daemon=True).start()
         for _ in items:
-            keep(next_result(results))
-    except KeyboardInterrupt:
-        while not results.empty():
-            keep(next_result(results))
-        raise
+            wait_for_one(done)
     finally:
-        stop.set()
+        with keeping:
+            stopped.set()
 
 
-def work_until_empty(
-    work: Callable[[Any], Any],
-    waiting: queue.SimpleQueue,
-    results: queue.SimpleQueue,
-    stop: threading.Event,
-) -> None:
-    """One thread: take the next item, put its result (or what it raised) where it is awaited."""
-    while not stop.is_set():
-        try:
-            item = waiting.get_nowait()
-        except queue.Empty:
-            return
-        try:
-            results.put(work(item))
-        except BaseException as error:  # noqa: BLE001 - raised in the caller, which else would wait
-            results.put(error)
-
-
-def next_result(results: queue.SimpleQueue) -> Any:
-    """Wait for the next result; raise it if it is an exception."""
+def wait_for_one(done: queue.SimpleQueue) -> None:
+    """Wait until one more item is done; raise the exception if it ended in one."""
     while True:
         try:
-            result = results.get(timeout=0.5)  # Windows notices Ctrl-C only between waits
+            error = done.get(timeout=0.5)  # Windows notices Ctrl-C only between waits
         except queue.Empty:
             continue
-        if isinstance(result, BaseException):
-            raise result
-        return result
+        if error is not None:
+            raise error
+        return

@@ -79,7 +79,10 @@ def collect(policy: Path, out: Path, num_problems: int, samples: int) -> None:
             lines.append(json.dumps({**draft, "shares": [*shares, float(draft["is_right"])]}))
         with path.open("a", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
-        print(f"{first + len(chunk)} of {len(drafts)} solutions, {time.time() - began:.0f} s", flush=True)
+        print(
+            f"{first + len(chunk)} of {len(drafts)} solutions, {time.time() - began:.0f} s",
+            flush=True,
+        )
 
 
 def fit(policy: Path, out: Path, num_steps: int, learning_rate: float, seed: int) -> None:
@@ -125,7 +128,9 @@ def fit(policy: Path, out: Path, num_steps: int, learning_rate: float, seed: int
             append_csv(out / "log.csv", ("stage", "step", "loss"), row)
             print(*row, flush=True)
             losses = []
-    tensors = {name: p.detach().to(torch.float32).contiguous() for name, p in model.named_parameters()}
+    tensors = {
+        name: p.detach().to(torch.float32).contiguous() for name, p in model.named_parameters()
+    }
     save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
     for name in ("config.json", "vocab.json", "merges.txt", "tokenizer_config.json"):
         shutil.copy(policy / name, out / name)
@@ -137,9 +142,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("stage", choices=("rollouts", "train"))
-    parser.add_argument("--policy", type=Path, required=True, help="folder of the model that solves")
+    parser.add_argument(
+        "--policy", type=Path, required=True, help="folder of the model that solves"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--problems", type=int, default=1500, help="training problems to sample for")
+    parser.add_argument(
+        "--problems", type=int, default=1500, help="training problems to sample for"
+    )
     parser.add_argument("--samples", type=int, default=2, help="solutions a problem")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--learning-rate", type=float, default=1e-3)

@@ -1,7 +1,7 @@
 """Train the shipped model from scratch on two CPU cores (or one): about an hour in all.
 
-    python -m shared.tiny.train base --out runs/tiny        # problems, direct answers, drills
-    python -m shared.tiny.train final --out runs/tiny       # + judging and revising own drafts
+    python -m shared.tiny.train base --out runs/base         # problems, direct answers, drills
+    python -m shared.tiny.train final --base runs/base --out runs/final     # + judging, revising
 
 Killed runs go on where they last saved. Progress goes to `log.csv`, its picture to `loss.png`.
 Hidden matrices are trained with Muon (Jordan 2024), everything else with AdamW; matrix products
@@ -23,11 +23,15 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from shared.checkpoint import load_model
+from shared.llm import LLM
 from shared.model import ModelConfig, Qwen
-from shared.tiny.documents import BASE_MIX, FINAL_MIX, Document, Draft, draw_documents
+from shared.tiny.documents import BASE_MIX, FINAL_MIX, Document, draw_documents
+from shared.tiny.drafts import read_drafts, sample_drafts, write_drafts
 from shared.tiny.vocabulary import train_vocabulary
 from shared.tokenizer import Tokenizer
 
@@ -52,6 +56,14 @@ TOKENS_PER_BATCH = 8_000  # padding included
 POOL = 1024  # documents that are sorted by length before they are cut into batches
 WARMUP_STEPS = 100
 SAVE_EVERY = 250  # steps
+NUM_DRAFTS = 8_000
+FOLDER_FILES = (
+    "config.json",
+    "generation_config.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer_config.json",
+)
 IGNORED = -100  # cross_entropy's mark for targets that are not learned from
 
 
@@ -108,10 +120,11 @@ def learned_positions(targets: Tensor) -> Tensor:
     return is_learned.argsort(descending=True)[:count]
 
 
-def make_optimizers(model: Qwen, learning_rate: float) -> list[torch.optim.Optimizer]:
+def make_optimizers(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW for the embedding and the norms."""
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
-    others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
+    is_matrix = {name: p.ndim == 2 and ".layers." in name for name, p in model.named_parameters()}
+    matrices = [p for name, p in model.named_parameters() if is_matrix[name]]
+    others = [p for name, p in model.named_parameters() if not is_matrix[name]]
     muon = torch.optim.Muon(
         matrices, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
     )
@@ -155,7 +168,12 @@ def train(
             optimizer.zero_grad()
         losses.append(loss.item())
         if (step + 1) % 50 == 0:
-            row = (stage, step + 1, f"{sum(losses) / len(losses):.4f}", f"{time.time() - began:.0f}")
+            row = (
+                stage,
+                step + 1,
+                f"{sum(losses) / len(losses):.4f}",
+                f"{time.time() - began:.0f}",
+            )
             append_csv(folder / "log.csv", ("stage", "step", "loss", "seconds"), row)
             print(*row, flush=True)
             losses = []
@@ -170,9 +188,7 @@ def append_csv(path: Path, header: tuple, row: tuple) -> None:
         csv.writer(file).writerows([header, row] if is_new else [row])
 
 
-def save(
-    path: Path, model: Qwen, optimizers: list[torch.optim.Optimizer], step: int
-) -> None:
+def save(path: Path, model: Qwen, optimizers: list[torch.optim.Optimizer], step: int) -> None:
     """Write weights and optimizer state to one safetensors file (no pickle), all or nothing."""
     tensors = {f"model.{name}": p.detach() for name, p in model.named_parameters()}
     for i, optimizer in enumerate(optimizers):
@@ -185,8 +201,6 @@ def save(
 
 def restore(path: Path, model: Qwen, optimizers: list[torch.optim.Optimizer]) -> int:
     """Load what `save` wrote; the number of steps done (0 where there is no file)."""
-    from safetensors import safe_open
-
     if not path.exists():
         return 0
     tensors = load_file(path)
@@ -211,32 +225,80 @@ def export(model: Qwen, folder: Path) -> None:
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def plot_losses(folder: Path) -> None:
+    """Draw log.csv as loss.png."""
+    import matplotlib.pyplot as plt
+
+    with (folder / "log.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    figure, axes = plt.subplots(figsize=(7, 4))
+    axes.plot([int(row["step"]) for row in rows], [float(row["loss"]) for row in rows])
+    axes.set(xlabel="step (batches of 8,000 tokens)", ylabel="loss (nats a trained token)")
+    axes.set_yscale("log")
+    figure.savefig(folder / "loss.png", dpi=120, bbox_inches="tight")
+
+
+def train_base(folder: Path, num_steps: int, seed: int) -> None:
+    """From nothing to a model that solves problems."""
+    if not (folder / "vocab.json").exists():
+        train_vocabulary(folder, seed=seed)
+    tokenizer = Tokenizer.from_folder(folder)
+    model = new_model(folder, seed)
+    documents = draw_documents(random.Random(seed), tokenizer, BASE_MIX, [])
+    train(
+        model,
+        documents,
+        folder,
+        stage="base",
+        num_steps=num_steps,
+        learning_rate=5e-3,
+        seed=seed,
+    )
+    export(model, folder)
+
+
+def train_final(base: Path, folder: Path, num_steps: int, seed: int) -> None:
+    """From the base model to one that also judges and revises, on drafts of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FOLDER_FILES:
+        shutil.copy(base / name, folder / name)
+    if not (folder / "drafts.jsonl").exists():
+        write_drafts(folder / "drafts.jsonl", sample_drafts(LLM(str(base)), NUM_DRAFTS, seed=seed))
+    drafts = read_drafts(folder / "drafts.jsonl", seed)
+    model = load_model(base, "cpu", torch.float32).requires_grad_(True).train()
+    documents = draw_documents(
+        random.Random(seed + 1), Tokenizer.from_folder(base), FINAL_MIX, drafts
+    )
+    train(
+        model,
+        documents,
+        folder,
+        stage="final",
+        num_steps=num_steps,
+        learning_rate=2e-3,
+        seed=seed + 1,
+    )
+    export(model, folder)
+
+
 def main() -> None:
     """Run one stage of the recipe."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("stage", choices=("base", "final"))
-    parser.add_argument("--out", type=Path, default=Path("runs/tiny"), help="folder of the run")
-    parser.add_argument("--steps", type=int, help="batches (default: base 6000, final 2000)")
+    parser.add_argument("--out", type=Path, required=True, help="folder of this stage")
+    parser.add_argument("--base", type=Path, help="folder of the base stage, for the final one")
+    parser.add_argument("--steps", type=int, help="batches (default: base 6000, final 1500)")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    if args.stage == "base" and not (args.out / "config.json").exists():
-        train_vocabulary(args.out, seed=args.seed)
-    tokenizer = Tokenizer.from_folder(args.out)
-    model = new_model(args.out, args.seed)
-    rng = random.Random(args.seed)
-    documents = draw_documents(rng, tokenizer, BASE_MIX, [])
-    train(
-        model,
-        documents,
-        args.out,
-        stage="base",
-        num_steps=args.steps or 6_000,
-        learning_rate=5e-3,
-        seed=args.seed,
-    )
-    export(model, args.out)
+    if args.stage == "base":
+        train_base(args.out, args.steps or 6_000, args.seed)
+    elif args.base is None:
+        parser.error("the final stage needs --base, the folder that the base stage wrote")
+    else:
+        train_final(args.base, args.out, args.steps or 1_500, args.seed)
+    plot_losses(args.out)
 
 
 if __name__ == "__main__":

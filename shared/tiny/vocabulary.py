@@ -1,6 +1,6 @@
 """Train the shipped model's byte-level BPE and write it in the hub's files.
 
-    python -m shared.tiny.vocabulary OUT_DIR          # needs: pip install tokenizers
+python -m shared.tiny.vocabulary OUT_DIR          # needs: pip install tokenizers
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def training_texts(count: int, seed: int) -> list[str]:
     return texts
 
 
-def train_vocabulary(folder: Path, vocab_size: int = 640, count: int = 5_000, seed: int = 0) -> None:
+def train_vocabulary(
+    folder: Path, vocab_size: int = 640, count: int = 5_000, seed: int = 0
+) -> None:
     """Write vocab.json, merges.txt and tokenizer_config.json; digits stay single, as in Qwen."""
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 

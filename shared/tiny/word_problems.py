@@ -72,7 +72,9 @@ def split_of(question: str) -> str:
     return {0: "test", 1: "dev"}.get(bucket, "train")
 
 
-def sample_problem(rng: random.Random, split: str, changes: tuple[int, int] = (2, 6)) -> WordProblem:
+def sample_problem(
+    rng: random.Random, split: str, changes: tuple[int, int] = (2, 6)
+) -> WordProblem:
     """Draw a problem of this split; `changes` is the range of how many changes follow the start."""
     while True:
         problem = draw_problem(rng, rng.randint(*changes))

@@ -1,0 +1,160 @@
+"""The ladder: every technique of the book on the same problems, accuracy against compute.
+
+    python ch07_combine/ladder.py                                   # the shipped model, 400 problems
+    python ch07_combine/ladder.py --model DIR --problems gym:gsm_symbolic --limit 50 --samples 8
+
+Prints a table, and writes ladder.json and ladder.png into --out. An interrupted run goes on where
+it stopped. Each rung costs more than the one below it; the last column says by how much it beats
+chain of thought, on the same problems, with the 95% interval of the difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from shared import LLM, Problem, SamplingParams, Solution, extract_answer, load_problems, prompts
+from shared.answers import normalize_answer
+from shared.evaluate import Evaluation, compare, evaluate
+from shared.plots import plot_accuracy_against_tokens, save_figure, use_style
+
+GREEDY = SamplingParams(temperature=0, max_tokens=512)
+
+
+def final_answer(completion) -> str | None:
+    """The answer of a completion; None where it was cut off before it boxed one."""
+    if completion.finish_reason == "length" and "\\boxed" not in completion.text:
+        return None
+    return extract_answer(completion.text)
+
+
+def direct_answer(llm: LLM, problem: Problem, *, params: SamplingParams = GREEDY) -> Solution:
+    """Ask for the answer alone: the model has no room to work anything out."""
+    output = llm.chat(prompts.ask(problem.question, prompts.DIRECT), params, enable_thinking=False)
+    (completion,) = output.completions
+    return Solution(final_answer(completion), [completion], output.cost)
+
+
+def chain_of_thought(llm: LLM, problem: Problem, *, params: SamplingParams = GREEDY) -> Solution:
+    """Ask for the steps first (zero-shot chain of thought, Kojima 2022)."""
+    output = llm.chat(prompts.ask(problem.question), params, enable_thinking=False)
+    (completion,) = output.completions
+    return Solution(final_answer(completion), [completion], output.cost)
+
+
+def self_consistency(llm: LLM, problem: Problem, *, params: SamplingParams) -> Solution:
+    """Sample `params.n` chains of thought and take the most frequent answer (Wang 2022)."""
+    output = llm.chat(prompts.ask(problem.question), params, enable_thinking=False)
+    answers = [final_answer(completion) for completion in output.completions]
+    votes = Counter(normalize_answer(answer) for answer in answers if answer is not None)
+    winner = max(votes, key=votes.get, default=None)  # a tie goes to the answer seen first
+    return Solution(winner, output.completions, output.cost, trace=[{"votes": dict(votes)}])
+
+
+def rungs(samples: int, temperature: float, max_tokens: int, seed: int) -> dict[str, partial]:
+    """The techniques from cheap to dear, each ready to be evaluated."""
+    greedy = SamplingParams(temperature=0, max_tokens=max_tokens)
+    ladder = {
+        "direct answer": partial(direct_answer, params=greedy),
+        "chain of thought": partial(chain_of_thought, params=greedy),
+    }
+    n = 4
+    while n <= samples:
+        sampled = SamplingParams(n=n, temperature=temperature, max_tokens=max_tokens, seed=seed)
+        ladder[f"self-consistency, {n} votes"] = partial(self_consistency, params=sampled)
+        n *= 2
+    return ladder
+
+
+def climb(llm: LLM, problems: list[Problem], ladder: dict, out: Path) -> dict[str, Evaluation]:
+    """Evaluate every rung on the same problems; finished ones are read back from `out`."""
+    evaluations = {}
+    for number, (name, technique) in enumerate(ladder.items(), 1):
+        print(f"{name} ...", file=sys.stderr)
+        file = out / f"{number}_{name.replace(', ', '_').replace(' ', '_')}.jsonl"
+        evaluations[name] = evaluate(technique, llm, problems, out=file)
+    return evaluations
+
+
+def table(evaluations: dict[str, Evaluation]) -> list[dict]:
+    """One row a rung: accuracy, cost, and the paired difference to chain of thought."""
+    rows = []
+    for name, evaluation in evaluations.items():
+        gain = compare(evaluation, evaluations["chain of thought"])
+        row = evaluation.row(name) | {
+            "problems": len(evaluation.records),
+            "forward_passes": evaluation.cost.forward_passes,
+            "seconds": evaluation.seconds,
+            "gain": gain.difference,
+            "gain_low": gain.low,
+            "gain_high": gain.high,
+        }
+        rows.append(row)
+    return rows
+
+
+def print_table(rows: list[dict]) -> None:
+    """The ladder as text."""
+    print(
+        f"{'technique':<28}{'accuracy':>9}  {'95% interval':<16}{'tokens/problem':>14}"
+        f"{'seconds':>9}  against chain of thought"
+    )
+    for row in rows:
+        print(
+            f"{row['name']:<28}{row['accuracy']:>9.3f}  [{row['low']:.3f}, {row['high']:.3f}]  "
+            f"{row['tokens_per_problem']:>14.0f}{row['seconds']:>9.1f}  "
+            f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}]"
+        )
+
+
+def draw(rows: list[dict], title: str, path: Path) -> None:
+    """The ladder as a picture."""
+    use_style()
+    figure, axes = plt.subplots(figsize=(7.5, 4.5))
+    plot_accuracy_against_tokens(rows, axes)
+    axes.set_title(title)
+    save_figure(figure, path)
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--model", default="tiny", help='"tiny", a folder, or a hub id (default: tiny)')
+    add("--problems", default="word", help="as for every script (default: word)")
+    add("--limit", type=int, default=400, help="how many problems (default: 400)")
+    add("--samples", type=int, default=16, help="most votes, a power of 2 (default: 16)")
+    add("--temperature", type=float, default=0.6, help="of the votes (default: 0.6)")
+    add("--max-tokens", type=int, default=512, help="longest completion (default: 512)")
+    add("--seed", type=int, default=0, help="of sampling (default: 0)")
+    add("--device", help="cpu, cuda or mps (default: cuda if there is one)")
+    add("--out", type=Path, default=Path("runs/ladder"), help="folder (default: runs/ladder)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Climb, print, draw."""
+    args = parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    problems = load_problems(args.problems, limit=args.limit)
+    llm = LLM(args.model, device=args.device)
+    ladder = rungs(args.samples, args.temperature, args.max_tokens, args.seed)
+    rows = table(climb(llm, problems, ladder, args.out))
+    print_table(rows)
+    draw(rows, f"{args.model} on {len(problems)} problems ({args.problems})", args.out / "ladder.png")
+    settings = {name: str(value) for name, value in vars(args).items() if name != "out"}
+    content = json.dumps({"settings": settings, "rungs": rows}, indent=1)
+    (args.out / "ladder.json").write_text(content + "\n", encoding="utf-8")
+    print(f"wrote {args.out / 'ladder.json'} and {args.out / 'ladder.png'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,671 @@
+"""The evaluation loop: what it counts, writes, survives and refuses; and the scripts' common part.
+
+Techniques here are a few lines with known answers, and the model is a stand-in.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
+
+import matplotlib
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from shared import cli
+from shared.evaluate import Evaluation, compare, estimate_flops, evaluate, load_evaluation
+from shared.intervals import paired_bootstrap, wilson_interval
+from shared.model import ModelConfig, Qwen
+from shared.plots import plot_accuracy_against_tokens, save_figure, use_style
+from shared.problems import Problem
+from shared.records import Record
+from shared.sampler import SamplingParams
+from shared.solution import Completion, Cost, Solution
+from shared.threads import run_threads
+
+PROBLEMS = [Problem(f"{i} + 1 =", str(i + 1), f"p/{i}", "sums") for i in range(40)]
+LLM = SimpleNamespace(name="stand-in")
+
+
+def solution(answer: str | None, finish_reason: str = "stop") -> Solution:
+    text = f"The answer is \\boxed{{{answer}}}"
+    completion = Completion(text, [1, 2, 3], [-0.5, -0.25, -1.0], finish_reason)
+    return Solution(answer, [completion], Cost(10, 3, 1, 4), [0.5])
+
+
+def add_one(llm, problem, *, n=8, params=None) -> Solution:
+    """Right except for multiples of 4; later questions are finished earlier."""
+    number = int(problem.question.split()[0])
+    time.sleep(0.0005 * (40 - number))
+    return solution(str(number + (number % 4 != 0)))
+
+
+def interrupt_main() -> None:
+    """Press Ctrl-C."""
+    signal.raise_signal(signal.SIGINT)
+
+
+def lines_of(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def without_times(evaluation: Evaluation) -> list[Record]:
+    return [replace(record, seconds=0, elapsed=0) for record in evaluation.records]
+
+
+# --- What is counted ------------------------------------------------------------------------------
+
+
+def test_counts_grades_and_keeps_the_problems_order(tmp_path):
+    result = evaluate(add_one, LLM, PROBLEMS, out=tmp_path / "new" / "run.jsonl")
+    assert [record.id for record in result.records] == [problem.id for problem in PROBLEMS]
+    assert [record.correct for record in result.records] == [i % 4 != 0 for i in range(40)]
+    assert (result.accuracy, result.num_errors) == (0.75, 0)
+    assert result.interval == wilson_interval(30, 40)
+    assert result.cost == Cost(400, 120, 40, 160)
+    assert 0.01 < result.seconds < 10
+    written = lines_of(tmp_path / "new" / "run.jsonl")
+    assert len(written) == 40
+    assert [line["index"] for line in written] != sorted(line["index"] for line in written)
+
+
+def test_a_record_has_what_is_needed_to_study_it_later(tmp_path):
+    path = tmp_path / "run.jsonl"
+    cut = lambda llm, problem: solution("1", "length")  # noqa: E731
+    evaluate(cut, LLM, PROBLEMS[:1], out=path)
+    (record,) = lines_of(path)
+    assert 0 <= record.pop("seconds") <= record.pop("elapsed") < 5
+    assert record == {
+        "index": 0,
+        "id": "p/0",
+        "question": "0 + 1 =",
+        "gold": "1",
+        "predicted": "1",
+        "correct": True,
+        "prompt_tokens": 10,
+        "generated_tokens": 3,
+        "scored_tokens": 1,
+        "forward_passes": 4,
+        "truncated": 1,
+        "error": None,
+        "completions": [
+            {
+                "text": "The answer is \\boxed{1}",
+                "finish_reason": "length",
+                "num_tokens": 3,
+                "logprob": -1.75,
+                "answer": "1",
+            }
+        ],
+        "scores": [0.5],
+    }
+
+
+def test_summary_line():
+    records = [Record(i, str(i), "q", "1", correct=i < 19, generated_tokens=100) for i in range(40)]
+    line = "accuracy 0.475 [0.329, 0.625]  problems 40  generated tokens 4000  seconds 12.3"
+    assert Evaluation(records, {}, 12.34).summary_line() == line
+    records[-1].error = "ValueError: no"
+    assert Evaluation(records, {}, 12.34).summary_line() == line + "  errors 1"
+
+
+def test_what_json_cannot_hold_is_written_as_none_or_escaped(tmp_path):
+    def odd(llm, problem):
+        completion = Completion("\ud800 \u2028 é", [1], [float("-inf")], "stop")
+        return Solution(None, [completion], Cost(), [float("nan"), 1.0])
+
+    path = tmp_path / "run.jsonl"
+    evaluate(odd, LLM, PROBLEMS[:2], out=path)
+    record = load_evaluation(path).records[0] if len(lines_of(path)) == 2 else None
+    assert record.completions[0]["logprob"] is None and record.scores == [None, 1.0]
+    assert record.completions[0]["text"] == "\ud800 \u2028 é"
+
+
+def test_no_technique_sees_the_answer():
+    seen = []
+    with_solution = [replace(problem, metadata={"solution": "x"}) for problem in PROBLEMS]
+    evaluate(lambda llm, p: seen.append(p) or solution("1"), LLM, with_solution)
+    assert len(seen) == 40
+    assert {(problem.answer, len(problem.metadata)) for problem in seen} == {(None, 0)}
+
+
+def test_questions_run_at_the_same_time_but_not_more_than_allowed():
+    running, most, lock = set(), [0], threading.Lock()
+
+    def wait(llm, problem):
+        with lock:
+            running.add(problem.id)
+            most[0] = max(most[0], len(running))
+        time.sleep(0.01)
+        with lock:
+            running.remove(problem.id)
+        return solution("1")
+
+    evaluate(wait, LLM, PROBLEMS, num_threads=8)
+    assert most[0] == 8
+
+
+def test_saved_and_loaded_evaluations_are_the_same(tmp_path):
+    path = tmp_path / "run.jsonl"
+    result = evaluate(add_one, LLM, PROBLEMS, out=path)
+    loaded = load_evaluation(path)
+    assert loaded.records == result.records and loaded.settings == result.settings
+    assert loaded.seconds == pytest.approx(result.seconds, abs=0.2)
+
+
+def test_compare_pairs_the_problems_and_refuses_others():
+    worse = evaluate(add_one, LLM, PROBLEMS)
+    better = evaluate(lambda llm, p: solution(str(int(p.question.split()[0]) + 1)), LLM, PROBLEMS)
+    result = compare(better, worse)
+    right = [record.correct for record in worse.records]
+    assert result == paired_bootstrap([True] * 40, right) and result.difference == 0.25
+    with pytest.raises(ValueError, match="same problems"):
+        compare(better, evaluate(add_one, LLM, PROBLEMS[:39]))
+
+
+# --- Errors ---------------------------------------------------------------------------------------
+
+
+BAD_LUCK = ValueError("bad luck")
+
+
+def fails_at(*numbers, error=BAD_LUCK):
+    def technique(llm, problem):
+        if int(problem.question.split()[0]) in numbers:
+            raise error
+        return add_one(llm, problem)
+
+    return technique
+
+
+@pytest.mark.parametrize("error", [ValueError("bad luck"), SystemExit(3), MemoryError("too much")])
+def test_an_error_stays_with_its_question(error):
+    result = evaluate(fails_at(3, 5, error=error), LLM, PROBLEMS)
+    assert [r.index for r in result.records if r.error] == [3, 5]
+    assert result.records[3].error == f"{type(error).__name__}: {error}"
+    assert (result.num_errors, result.num_correct) == (2, 28)
+    assert result.summary_line().endswith("  errors 2")
+
+
+@pytest.mark.parametrize(
+    "returned", [None, "42", Solution(42, [], Cost()), Solution("1", [7], Cost())]
+)
+def test_a_technique_that_returns_no_proper_solution_is_an_error_of_its_question(returned):
+    result = evaluate(lambda llm, problem: returned, LLM, PROBLEMS[:3])
+    assert result.num_errors == 3 and result.num_correct == 0
+    assert "Error: " in result.records[0].error
+
+
+def test_total_failure_finishes_and_says_so(caplog):
+    result = evaluate(fails_at(*range(40)), LLM, PROBLEMS)
+    assert result.num_errors == 40
+    assert result.summary_line().endswith(
+        "  errors 40: EVERY QUESTION FAILED: ValueError: bad luck"
+    )
+    assert len(caplog.records) == 1  # said once, not forty times
+
+
+def test_errors_are_tried_again_on_resume(tmp_path):
+    path = tmp_path / "run.jsonl"
+    settings = {"technique": "any"}
+    first = evaluate(fails_at(3, 5), LLM, PROBLEMS, out=path, settings=settings)
+    asked = []
+    technique = lambda llm, p: asked.append(p.id) or add_one(llm, p)  # noqa: E731
+    second = evaluate(technique, LLM, PROBLEMS, out=path, settings=settings)
+    assert sorted(asked) == ["p/3", "p/5"]
+    assert (first.num_errors, second.num_errors) == (2, 0)
+    assert without_times(second) == without_times(evaluate(add_one, LLM, PROBLEMS))
+    assert len(lines_of(path)) == 40
+
+
+# --- Stopping and going on ------------------------------------------------------------------------
+
+
+def test_a_half_written_line_is_cut_off_and_its_problem_asked_again(tmp_path):
+    path = tmp_path / "run.jsonl"
+    whole = evaluate(add_one, LLM, PROBLEMS, out=path)
+    content = path.read_bytes()
+    ends = [i for i, byte in enumerate(content) if byte == ord("\n")]
+    for size in (0, 1, ends[0], ends[0] + 1, ends[7] + 20, ends[38] + 1, len(content) - 2):
+        path.write_bytes(content[:size])
+        again = evaluate(add_one, LLM, PROBLEMS, out=path)
+        assert without_times(again) == without_times(whole)
+        assert sorted(line["index"] for line in lines_of(path)) == list(range(40))
+
+
+def test_a_finished_run_asks_nothing_and_changes_nothing(tmp_path):
+    path = tmp_path / "run.jsonl"
+    first = evaluate(add_one, LLM, PROBLEMS, out=path)
+    content = path.read_bytes()
+    again = evaluate(partial(add_one), None, PROBLEMS, out=path, settings={"model": "stand-in"})
+    assert path.read_bytes() == content
+    assert again.records == first.records
+    assert again.seconds == max(record.elapsed for record in first.records)
+
+
+def test_seconds_add_up_over_sessions(tmp_path):
+    path = tmp_path / "run.jsonl"
+    evaluate(add_one, LLM, PROBLEMS, out=path)
+    records = lines_of(path)[:20]
+    records[3]["elapsed"] = 1000.0
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    assert 1000 < evaluate(add_one, LLM, PROBLEMS, out=path).seconds < 1010
+
+
+KILLED_RUN = """
+import sys, time
+from test_evaluate import LLM, PROBLEMS, add_one
+from shared.evaluate import evaluate
+def slow(llm, problem):
+    time.sleep(0.1)
+    return add_one(llm, problem)
+slow.__name__ = "add_one"
+evaluate(slow, LLM, PROBLEMS, out=sys.argv[1], num_threads=2, settings={"n": 8, "params": None})
+"""
+
+
+def start_run(code: str, path, *flags: str) -> subprocess.Popen:
+    """Start a run in another process, and wait until some of it is on disk."""
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
+    command = [sys.executable, "-c", code, str(path), *flags]
+    process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (path.exists() and path.stat().st_size):
+        time.sleep(0.01)
+    time.sleep(0.2)
+    return process
+
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals")
+
+
+@posix_only
+@pytest.mark.parametrize("sign", ["SIGKILL", "SIGINT"])
+def test_a_killed_process_loses_and_repeats_nothing(tmp_path, sign):
+    path = tmp_path / "run.jsonl"
+    process = start_run(KILLED_RUN, path)
+    process.send_signal(getattr(signal, sign))
+    sent = time.monotonic()
+    message = process.communicate(timeout=10)[1]
+    assert time.monotonic() - sent < 3
+    if sign == "SIGINT":
+        missing = 40 - len(lines_of(path))
+        assert f"stopped with {missing} problems to go; run the same again to go on" in message
+    kept = path.read_bytes().split(b"\n")[:-1]
+    assert 0 < len(kept) < 40
+    asked = []
+    technique = lambda llm, p, n=8, params=None: asked.append(p.id) or add_one(llm, p)  # noqa: E731
+    result = evaluate(technique, LLM, PROBLEMS, out=path, settings={"technique": "add_one"})
+    done_before = {json.loads(line)["id"] for line in kept}
+    assert sorted(asked) == sorted({p.id for p in PROBLEMS} - done_before)
+    assert path.read_bytes().startswith(b"\n".join(kept))
+    assert without_times(result) == without_times(evaluate(add_one, LLM, PROBLEMS))
+
+
+SCRIPT = """
+import argparse, sys
+from shared import Solution, cli
+def sample(llm, problem, *, n, params):
+    out = llm.generate(problem.question, params)[0]
+    return Solution("0", out.completions, out.cost)
+parser = argparse.ArgumentParser()
+cli.add_common_flags(parser)
+cli.run(sample, parser.parse_args(["--out", *sys.argv[1:]]))
+"""
+
+
+@posix_only
+def test_ctrl_c_ends_a_script_at_once_while_the_model_is_busy(tmp_path, random_folder):
+    path = tmp_path / "run.jsonl"
+    process = start_run(SCRIPT, path, "--model", str(random_folder), "--limit", "400", "--n", "64")
+    process.send_signal(signal.SIGINT)
+    sent = time.monotonic()
+    message = process.communicate(timeout=60)[1]
+    assert (process.returncode, message.count("\n")) == (130, 2), message
+    assert time.monotonic() - sent < 3
+    assert f"{400 - len(lines_of(path))} problems to go; run the same again" in message
+
+
+def test_interruption_keeps_what_is_finished_and_abandons_the_rest(tmp_path):
+    path, never, asked = tmp_path / "run.jsonl", threading.Event(), []
+
+    def stuck(llm, problem):
+        number = int(problem.question.split()[0])
+        asked.append(number)
+        if number == 10:
+            while len(lines_of(path)) < 10:
+                time.sleep(0.01)
+            interrupt_main()
+        if number >= 10:
+            never.wait(20)
+        return add_one(llm, problem)
+
+    with pytest.raises(
+        KeyboardInterrupt, match=r"30 problems to go; run the same again.*run.jsonl"
+    ):
+        evaluate(stuck, LLM, PROBLEMS, out=path, num_threads=3)
+    never.set()
+    time.sleep(0.1)  # what was in flight ends now: too late
+    assert sorted(line["index"] for line in lines_of(path)) == list(range(10))
+    assert sorted(asked) == list(range(13))
+
+
+def test_an_interruption_at_any_moment_loses_nothing_that_was_finished(tmp_path):
+    for number in range(0, 40, 2):
+        path = tmp_path / f"{number}.jsonl"
+
+        def technique(llm, problem, at=f"p/{number}"):
+            if problem.id == at:
+                interrupt_main()
+            return solution("1")
+
+        with pytest.raises(KeyboardInterrupt) as stop:
+            evaluate(technique, LLM, PROBLEMS, out=path, num_threads=2)
+            time.sleep(1)  # the signal may arrive a moment later
+        missing = 40 - len(lines_of(path))
+        assert stop.value.args == () or f"with {missing} problems to go" in str(stop.value)
+
+
+def test_without_a_file_an_interruption_says_that_nothing_was_saved():
+    with pytest.raises(KeyboardInterrupt, match="nothing was saved"):
+        evaluate(fails_at(20, error=KeyboardInterrupt()), LLM, PROBLEMS)
+
+
+def test_run_threads_keeps_every_result_one_at_a_time():
+    kept, inside = [], []
+
+    def keep(result):
+        inside.append(result)
+        time.sleep(0.0002)
+        assert inside == [result]
+        kept.append(inside.pop())
+
+    run_threads(lambda x: x * x, list(range(300)), 16, keep)
+    assert sorted(kept) == [i * i for i in range(300)]
+    run_threads(lambda x: x, [], 4, keep)
+
+
+def test_run_threads_raises_what_work_or_keep_raises_and_then_keeps_no_more():
+    with pytest.raises(ZeroDivisionError):
+        run_threads(lambda x: 1 / x, [1, 0], 2, lambda _: None)
+    kept = []
+
+    def keep(result):
+        kept.append(result)
+        if len(kept) == 5:
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        run_threads(lambda x: time.sleep(0.001 * x), list(range(50)), 4, keep)
+    count = len(kept)
+    time.sleep(0.1)
+    assert len(kept) == count < 50
+
+
+def test_long_records_from_many_threads_stay_whole(tmp_path):
+    def long(llm, problem):
+        return Solution("1", [Completion(problem.id * 20_000, [1], [0.0], "stop")], Cost())
+
+    path = tmp_path / "run.jsonl"
+    evaluate(long, LLM, PROBLEMS, out=path)
+    assert sorted(line["id"] for line in lines_of(path)) == sorted(p.id for p in PROBLEMS)
+    assert all(line["completions"][0]["text"] == line["id"] * 20_000 for line in lines_of(path))
+
+
+# --- Refusals -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"params": SamplingParams(temperature=0.8)}, r"temperature 0.6 in \S+run.jsonl, 0.8 now"),
+        ({"n": 4}, r"n 8 in \S+, 4 now"),
+        ({"params": SamplingParams(temperature=0.6, stop="\n")}, "stop "),
+        ({"rounds": 2}, r"rounds unset in \S+, 2 now"),
+        (
+            {"params": SamplingParams(temperature=0.8, seed=1)},
+            "temperature .*; seed 0 in .*, 1 now",
+        ),
+    ],
+)
+def test_resuming_under_other_settings_is_refused(tmp_path, change, message):
+    def technique(llm, problem, **options):
+        return add_one(llm, problem)
+
+    path = tmp_path / "run.jsonl"
+    options = {"n": 8, "params": SamplingParams(temperature=0.6)}
+    evaluate(partial(technique, **options), LLM, PROBLEMS, out=path)
+    content = path.read_bytes()
+    with pytest.raises(ValueError, match=message):
+        evaluate(partial(technique, **options | change), LLM, PROBLEMS, out=path)
+    assert path.read_bytes() == content
+    evaluate(partial(technique, **options), LLM, PROBLEMS, out=path)
+
+
+@pytest.mark.parametrize(
+    ("problems", "llm", "message"),
+    [
+        (PROBLEMS[:20], LLM, r"num_problems 40 in \S+, 20 now"),
+        ([*PROBLEMS[:39], Problem("?", "1", "p/39")], LLM, "problems_fingerprint"),
+        ([*PROBLEMS[:39], replace(PROBLEMS[39], answer="7")], LLM, "problems_fingerprint"),
+        (PROBLEMS, SimpleNamespace(name="other"), r"model stand-in in \S+, other now"),
+    ],
+)
+def test_resuming_with_other_problems_or_model_is_refused(tmp_path, problems, llm, message):
+    path = tmp_path / "run.jsonl"
+    evaluate(add_one, LLM, PROBLEMS, out=path)
+    with pytest.raises(ValueError, match=message):
+        evaluate(add_one, llm, problems, out=path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text.replace('{"index"', "{index", 1), "line 1: not a record"),
+        (lambda text: text + "[]\n", "line 41: not a record"),
+        (lambda text: text + text.split("\n")[4] + "\n", "line 41: p/.* again"),
+    ],
+)
+def test_a_damaged_file_is_refused_and_left_alone(tmp_path, damage, message):
+    path = tmp_path / "run.jsonl"
+    evaluate(add_one, LLM, PROBLEMS, out=path)
+    path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
+    content = path.read_bytes()
+    with pytest.raises(ValueError, match=message):
+        evaluate(add_one, LLM, PROBLEMS, out=path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (None, "no run.settings.json beside it"),
+        ("{", "not a settings"),
+        ("[]", "not a settings"),
+        ('{"version": 99, "settings": {}}', "of version 99; this program reads 1"),
+    ],
+)
+def test_a_file_whose_settings_are_unknown_is_refused(tmp_path, settings, message):
+    path, beside = tmp_path / "run.jsonl", tmp_path / "run.settings.json"
+    evaluate(add_one, LLM, PROBLEMS, out=path)
+    beside.write_text(settings, encoding="utf-8") if settings else beside.unlink()
+    with pytest.raises(ValueError, match=message):
+        evaluate(add_one, LLM, PROBLEMS, out=path)
+
+
+@pytest.mark.parametrize(
+    ("problems", "options", "message"),
+    [
+        ([], {}, "no problems"),
+        ([PROBLEMS[0], PROBLEMS[0]], {}, "id of its own"),
+        ([PROBLEMS[0].without_answer()], {}, "p/0 has no gold answer"),
+        (PROBLEMS, {"num_threads": 0}, "num_threads must be at least 1, not 0"),
+        (PROBLEMS, {"out": "run.txt"}, "must end in .jsonl"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused(problems, options, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(add_one, LLM, problems, **options)
+
+
+def test_an_unfinished_run_is_not_loaded_as_a_result(tmp_path):
+    path = tmp_path / "run.jsonl"
+    evaluate(add_one, LLM, PROBLEMS, out=path)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:30]))
+    with pytest.raises(ValueError, match="has 30 of 40 problems"):
+        load_evaluation(path)
+
+
+# --- FLOPs ----------------------------------------------------------------------------------------
+
+CONFIG = ModelConfig(300, 64, 96, 3, 4, 2, 32, 1e6, 1e-6, 512, False, True, True)
+
+
+def test_flops_against_torchs_own_count():
+    model, tokens = Qwen(CONFIG).eval(), 40
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:  # other kernels hide attention
+        model(torch.zeros(1, tokens, dtype=torch.long))
+    matrices = sum(p.numel() for p in model.parameters() if p.ndim == 2)  # the head is tied
+    attention = counter.get_total_flops() - 2 * matrices * tokens
+    estimate = estimate_flops(CONFIG, Cost(prompt_tokens=tokens, forward_passes=1), 0)
+    # Torch counts the masked half of attention too.
+    assert estimate == 2 * matrices * tokens + attention / 2 and attention > 0
+
+
+def test_flops_share_the_prompt_among_samples():
+    n, prompt, each = 8, 100, 50
+    together = Cost(prompt, n * each, 0, 1 + n * each - n)
+    alone = Cost(prompt, each, 0, each)
+    many, one = estimate_flops(CONFIG, together, n), estimate_flops(CONFIG, alone, 1)
+    reading = estimate_flops(CONFIG, Cost(prompt, 0, 0, 1), 0)
+    assert many == pytest.approx(n * one - (n - 1) * reading)
+    # Eight prompts with a sample each are eight times one such prompt.
+    eight = Cost(n * prompt, n * each, 0, n * each)
+    assert estimate_flops(CONFIG, eight, n) == pytest.approx(n * one)
+
+
+# --- Scripts and figures --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Run a technique as a script would, with a stand-in for the model."""
+    monkeypatch.setattr(
+        cli,
+        "LLM",
+        lambda *_, **__: SimpleNamespace(name="tiny", model=SimpleNamespace(config=CONFIG)),
+    )
+
+    def start(technique, *flags: str) -> Evaluation:
+        parser = argparse.ArgumentParser()
+        cli.add_common_flags(parser)
+        return cli.run(technique, parser.parse_args(["--limit", "5", *flags]))
+
+    return start
+
+
+def test_a_script_passes_its_flags_on_and_ends_with_the_summary(script, capsys, tmp_path):
+    seen = []
+
+    def technique(llm, problem, *, n, params):
+        seen.append((n, params))
+        return solution("1")
+
+    out = tmp_path / "run.jsonl"
+    flags = "--n 3 --temperature 0.25 --top-p 0.9 --top-k 5 --min-p 0.1 --seed 7 --max-tokens 9"
+    result = script(technique, *flags.split(), "--out", str(out))
+    params = SamplingParams(3, 0.25, 0.9, 5, 0.1, 9, seed=7)
+    assert seen == [(3, params)] * 5
+    assert capsys.readouterr().out.splitlines()[-1] == result.summary_line()
+    assert len(lines_of(out)) == 5
+    settings = json.loads((tmp_path / "run.settings.json").read_text(encoding="utf-8"))["settings"]
+    assert settings.items() >= {"technique": "technique", "n": 3, "problems": "word"}.items()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--problems", "nope"], "error: unknown problem set 'nope'"),
+        (["--problems", "no.jsonl"], "error: there is no file no.jsonl"),
+        (["--temperature", "-1"], "error: SamplingParams: temperature must be 0"),
+        (["--limit", "0"], "error: limit must be at least 1"),
+        (["--threads", "0"], "error: num_threads must be at least 1"),
+        (["--out", "run.csv"], "error: a records file must end in .jsonl"),
+        (["--dtype", "int8"], "invalid choice: 'int8'"),
+    ],
+)
+def test_what_the_user_can_put_right_is_one_line(script, capsys, flags, message):
+    with pytest.raises(SystemExit) as exit:
+        script(add_one, *flags)
+    assert exit.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (ValueError("no"), 1)])
+def test_exit_codes_of_runs_that_came_to_nothing(script, capsys, monkeypatch, error, code):
+    monkeypatch.setattr("os._exit", sys.exit)
+
+    def technique(llm, problem, *, n, params):
+        raise error
+
+    with pytest.raises(SystemExit) as exit:
+        script(technique)
+    assert exit.value.code == code
+    shown = capsys.readouterr()
+    assert "problems to go" in shown.err if code == 130 else "EVERY QUESTION FAILED" in shown.out
+
+
+def test_help_shows_every_default(capsys):
+    parser = argparse.ArgumentParser(description="First.\n\nSecond.")
+    cli.add_common_flags(parser)
+    parser.set_defaults(n=17)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--help"])
+    shown = capsys.readouterr().out
+    assert "First.\n\nSecond." in shown
+    shown = " ".join(shown.split())
+    assert "samples a question (default: 17)" in shown
+    flags = [a for a in parser._actions if a.dest != "help"]
+    assert shown.count("(default: ") == len(flags) == 15
+
+
+def test_labels_of_crowded_points_do_not_overlap(tmp_path):
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from matplotlib.text import Text
+
+    names = ["direct", "vote of 4", "vote of 8", "best of 8 (reward)", "beam search", "rejection"]
+    accuracies = [0.05, 0.44, 0.46, 0.47, 0.48, 0.46]
+    rows = [
+        {"name": n, "accuracy": a, "low": a - 0.05, "high": a + 0.05, "tokens_per_problem": t}
+        for n, a, t in zip(names, accuracies, [6, 240, 480, 500, 520, 400], strict=True)
+    ]
+    with plt.rc_context():
+        use_style()
+        figure, ax = plt.subplots()
+        labels = plot_accuracy_against_tokens(rows, ax)
+        path = save_figure(figure, tmp_path / "new" / "ladder.png")
+        figure.draw_without_rendering()
+        boxes = [Text.get_window_extent(label) for label in labels]
+        plt.close(figure)
+    assert path.stat().st_size > 5_000
+    assert [label.get_text() for label in labels] == names
+    inside = ax.get_window_extent()
+    for i, box in enumerate(boxes):
+        assert inside.x0 <= box.x0 and box.x1 <= inside.x1
+        assert not any(box.overlaps(other) for other in boxes[:i])
+
+
+@pytest.mark.parametrize("rows", [[], [{"name": "x", "accuracy": 0, "tokens_per_problem": 0}]])
+def test_a_figure_without_tokens_is_refused(rows):
+    with pytest.raises(ValueError, match="tokens_per_problem above 0"):
+        plot_accuracy_against_tokens(rows, None)

@@ -1,0 +1,205 @@
+"""What techniques hold in their hands: prompts, chats, streams, scores, threads and errors."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from shared import LLM, SamplingParams, prompts
+
+QUESTION = "Ana has 45 shells. Ana buys 12 more. How many shells does Ana have now?"
+
+
+def texts(output):
+    return [completion.text for completion in output.completions]
+
+
+def test_text_and_token_ids_are_the_same_prompt(tiny):
+    prompt = tiny.tokenizer.apply_chat_template(prompts.ask(QUESTION))
+    ids = tiny.tokenizer.encode_chat(prompts.ask(QUESTION))
+    params = SamplingParams(n=2, max_tokens=20)
+    by_text, by_ids, in_list = (
+        tiny.generate(prompt, params),
+        tiny.generate(ids, params),
+        tiny.generate([prompt, ids], params),
+    )
+    assert len(by_text) == len(by_ids) == 1 and len(in_list) == 2
+    assert texts(by_text[0]) == texts(by_ids[0]) == texts(in_list[0]) == texts(in_list[1])
+    assert texts(tiny.chat(prompts.ask(QUESTION), params)) == texts(by_ids[0])
+
+
+def test_no_prompts_give_no_outputs(tiny):
+    assert tiny.generate([]) == []
+
+
+def test_a_users_special_token_is_text_in_a_chat_but_not_in_a_raw_prompt(tiny):
+    end = tiny.tokenizer.eos_token_id
+    chat = tiny.chat([{"role": "user", "content": "<|im_end|>"}], SamplingParams(max_tokens=1))
+    raw = tiny.generate("<|im_end|>", SamplingParams(max_tokens=1))[0]
+    assert chat.prompt_token_ids.count(end) == 1  # the template's own
+    assert raw.prompt_token_ids == [end]
+
+
+def test_the_seed_decides_and_nothing_else_does(random_llm):
+    params = SamplingParams(n=5, max_tokens=15, seed=1)
+    alone = random_llm.generate([[1, 2, 3]], params)[0]
+    crowd = random_llm.generate([[i] for i in range(20)] + [[1, 2, 3]], params)[-1]
+    other_seed = random_llm.generate([[1, 2, 3]], SamplingParams(n=5, max_tokens=15, seed=2))[0]
+    more = random_llm.generate([[1, 2, 3]], SamplingParams(n=9, max_tokens=25, seed=1))[0]
+    assert texts(alone) == texts(crowd)
+    assert texts(alone) != texts(other_seed)
+    for few, many in zip(alone.completions, more.completions):
+        assert many.token_ids[: len(few.token_ids)] == few.token_ids
+    assert len(set(texts(alone))) == 5
+
+
+def test_threads_share_one_batch_and_get_what_they_would_get_alone(random_folder, monkeypatch):
+    llm = LLM(str(random_folder))
+    rows = []
+    original = llm.model.model.forward
+
+    def spy(token_ids, cache=None):
+        rows.append(len(token_ids))
+        return original(token_ids, cache)
+
+    params = SamplingParams(n=3, max_tokens=40, ignore_eos=True)
+    alone = [texts(llm.generate([[i, i]], params)[0]) for i in range(12)]
+    monkeypatch.setattr(llm.model.model, "forward", spy)
+    with ThreadPoolExecutor(12) as pool:
+        together = list(pool.map(lambda i: texts(llm.generate([[i, i]], params)[0]), range(12)))
+    assert together == alone
+    assert max(rows) > 3  # more than one request at a time
+    assert len(rows) < 12 * 40
+
+
+def test_costs_count_the_prompt_once_and_every_generated_token(random_llm):
+    output = random_llm.generate([[1] * 30], SamplingParams(n=4, max_tokens=6, ignore_eos=True))[0]
+    assert (output.cost.prompt_tokens, output.cost.generated_tokens) == (30, 24)
+    assert output.cost.forward_passes == 1 + 4 * 5
+
+
+@pytest.mark.parametrize("stop", [(), ("\n",), ("=1", "7\n")])
+def test_a_stream_yields_the_text_that_generate_returns(tiny, stop):
+    prompt = tiny.tokenizer.encode_chat(prompts.ask(QUESTION))
+    for seed in range(5):
+        params = SamplingParams(temperature=0.9, max_tokens=120, seed=seed, stop=stop)
+        pieces = list(tiny.stream(prompt, params))
+        assert "".join(pieces) == tiny.generate(prompt, params)[0].completions[0].text
+        assert all(pieces) and (stop or len(pieces) > 5)
+
+
+def test_a_stream_shows_only_whole_characters(random_llm):
+    params = SamplingParams(max_tokens=200, seed=3, ignore_eos=True)
+    text = "".join(random_llm.stream([5, 6], params))
+    assert text == random_llm.generate([[5, 6]], params)[0].completions[0].text
+
+
+def test_a_stream_that_is_left_early_frees_its_row(random_folder):
+    llm = LLM(str(random_folder))
+    stream = llm.stream([1], SamplingParams(max_tokens=250, ignore_eos=True))
+    next(stream)
+    stream.close()
+    llm.generate([[2]], SamplingParams(max_tokens=2))
+    assert not llm._batch.requests
+
+
+def test_a_chat_can_go_on_from_a_reply_that_was_begun(tiny):
+    params = SamplingParams(temperature=0, max_tokens=200)
+    asked = prompts.ask(QUESTION)
+    full = texts(tiny.chat(asked, params))[0]
+    begun = full[: full.index("\n") + 1]
+    rest = tiny.chat(
+        [*asked, {"role": "assistant", "content": begun}], params, continue_final_message=True
+    )
+    assert begun + texts(rest)[0] == full
+
+
+def test_scores_are_log_probabilities_of_each_token(tiny):
+    asked = prompts.ask(QUESTION)
+    prompt = tiny.tokenizer.encode_chat(asked)
+    completion = tiny.tokenizer.encode("Plan: in order.\n45+12=57")
+    logits = tiny.model(torch.tensor([prompt + completion]))[0, len(prompt) - 1 : -1]
+    expected = logits.log_softmax(-1).gather(-1, torch.tensor(completion)[:, None])[:, 0]
+    for given in (asked, prompt, tiny.tokenizer.apply_chat_template(asked)):
+        score = tiny.score(given, "Plan: in order.\n45+12=57")
+        torch.testing.assert_close(torch.tensor(score), expected, atol=1e-4, rtol=0)
+    assert tiny.score(prompt, "") == []
+
+
+def test_scores_from_many_threads_equal_those_of_one(random_llm):
+    work = [([i, 2], list(range(i + 1))) for i in range(30)]
+    alone = [random_llm.score(*item) for item in work]
+    with ThreadPoolExecutor(10) as pool:
+        together = list(pool.map(lambda item: random_llm.score(*item), work))
+    for a, b in zip(alone, together):
+        assert a == pytest.approx(b, abs=1e-4)
+
+
+def test_max_tokens_ends_at_the_context(random_llm):
+    output = random_llm.generate([[1] * 250], SamplingParams(max_tokens=100, ignore_eos=True))[0]
+    assert len(output.completions[0].token_ids) == 6
+    assert output.completions[0].finish_reason == "length"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ("", "the prompt is empty"),
+        ([[]], "the prompt is empty"),
+        ([[1] * 256], "256 tokens, but the context .* is 256"),
+        ([[1, 99_999]], "99999"),
+        ([[1, -1]], "-1"),
+    ],
+)
+def test_unusable_prompts_are_refused_with_the_reason(random_llm, prompt, message):
+    with pytest.raises(ValueError, match=message):
+        random_llm.generate(prompt)
+
+
+def test_a_failing_step_reaches_everyone_who_waits_and_the_next_call_works(
+    random_folder, monkeypatch
+):
+    llm = LLM(str(random_folder))
+    params = SamplingParams(max_tokens=5)
+    expected = texts(llm.generate([[1]], params)[0])
+
+    def broken(token_ids, cache=None):
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(llm.model.model, "forward", broken)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            llm.generate([[1], [2]], params)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            llm.score([1], [2])
+    assert texts(llm.generate([[1]], params)[0]) == expected
+
+
+def test_an_interrupted_call_gives_its_rows_back(random_folder, monkeypatch):
+    llm = LLM(str(random_folder))
+    interrupted = threading.Event()
+    original = llm._submit
+
+    def submit(work):
+        original(work)
+        if not interrupted.is_set():
+            interrupted.set()
+            work.future.result = lambda: (_ for _ in ()).throw(KeyboardInterrupt)
+
+    monkeypatch.setattr(llm, "_submit", submit)
+    with pytest.raises(KeyboardInterrupt):
+        llm.generate([[1]], SamplingParams(n=50, max_tokens=250, ignore_eos=True))
+    llm.generate([[2]], SamplingParams(max_tokens=1))
+    assert not llm._batch.requests
+
+
+def test_one_row_that_cannot_fit_the_cache_is_refused_by_name(random_folder):
+    llm = LLM(str(random_folder), max_cache_bytes=10_000)
+    with pytest.raises(ValueError, match="max_cache_bytes"):
+        llm.generate([[1]], SamplingParams(max_tokens=200))
+
+
+def test_stream_refuses_several_samples(tiny):
+    with pytest.raises(ValueError, match="n must be 1"):
+        next(tiny.stream("x", SamplingParams(n=2)))

@@ -1,0 +1,273 @@
+"""Problem sets: the same problems every time, gold answers read rightly, bad input named.
+
+Set MATH_DATA_DIR to a folder with gsm8k_test.jsonl and math500.json to read the real files too.
+"""
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import shared.problems
+from shared.answers import answers_match
+from shared.problems import HARD_CHANGES, Problem, load_problems
+from shared.tiny.word_problems import split_of
+
+DATA = os.environ.get("MATH_DATA_DIR")
+needs_data = pytest.mark.skipif(not DATA, reason="MATH_DATA_DIR names no folder with the data")
+GSM8K_RECORD = {"question": "How much?", "answer": "It is <<1000+234=1234>>1,234.\n#### 1,234"}
+
+
+def write(path: Path, *records: object) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+# --- Generated sets -------------------------------------------------------------------------------
+
+
+GYM = pytest.mark.skipif(not find_spec("reasoning_gym"), reason="reasoning-gym is not installed")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "word",
+        "word:hard",
+        pytest.param("gym:gsm_symbolic", marks=GYM),
+        pytest.param("gym:acre", marks=GYM),  # depends on the size that it is asked for
+    ],
+)
+def test_generated_sets_repeat_and_limit_only_cuts(name):
+    many = load_problems(name, limit=40)
+    assert many == load_problems(name, limit=40)
+    assert load_problems(name, limit=7) == many[:7]
+    assert len({problem.id for problem in many}) == 40
+    for other in (load_problems(name, limit=40, seed=1), load_problems(name, "train", limit=40)):
+        assert {p.id for p in many}.isdisjoint(p.id for p in other)
+        assert [p.question for p in many] != [p.question for p in other]
+
+
+def test_word_problems_are_the_same_in_another_process():
+    code = "from shared.problems import load_problems as l; print(l('word', limit=3)[2].question)"
+    command = [sys.executable, "-c", code]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == load_problems("word", limit=3)[2].question
+
+
+def test_word_problems_are_held_out_and_distinct():
+    assert len(load_problems("word")) == 400
+    for split in ("test", "dev", "train"):
+        questions = [problem.question for problem in load_problems("word", split, limit=150)]
+        assert len(set(questions)) == 150
+        assert {split_of(question) for question in questions} == {split}
+
+
+def test_word_hard_goes_beyond_what_was_trained_on():
+    hard = [p.metadata["num_changes"] for p in load_problems("word:hard", limit=60)]
+    usual = [p.metadata["num_changes"] for p in load_problems("word", limit=60)]
+    assert set(hard) == set(range(HARD_CHANGES[0], HARD_CHANGES[1] + 1))
+    assert max(usual) < min(hard)
+
+
+@GYM
+def test_gym_problems_are_the_packages_own_and_seeds_do_not_overlap():
+    import reasoning_gym
+
+    problems = load_problems("gym:gsm_symbolic", limit=5)
+    items = reasoning_gym.create_dataset("gsm_symbolic", size=400, seed=0)
+    assert [(p.question, p.answer) for p in problems] == [
+        (items[i]["question"], items[i]["answer"]) for i in range(5)
+    ]
+    texts = {p.question for p in load_problems("gym:gsm_symbolic", limit=50)}
+    assert not texts & {p.question for p in load_problems("gym:gsm_symbolic", limit=50, seed=1)}
+
+
+# --- Files ----------------------------------------------------------------------------------------
+
+
+def test_reads_gsm8k_records_and_plain_ones(tmp_path):
+    plain = {"problem": "1/2 + 1/2?", "answer": 1, "unique_id": "half", "level": 2}
+    path = write(tmp_path / "mine.jsonl", GSM8K_RECORD, plain)
+    first, second = load_problems(path)
+    assert (first.answer, first.id, first.source) == ("1234", "mine/0", "mine")
+    assert (second.question, second.answer, second.id) == ("1/2 + 1/2?", "1", "half")
+    assert second.metadata["level"] == 2
+
+
+def test_json_lists_byte_order_marks_blank_lines_and_crlf(tmp_path):
+    listed = tmp_path / "list.json"
+    listed.write_text(json.dumps([GSM8K_RECORD], indent=2), encoding="utf-8-sig")
+    lines = tmp_path / "lines.jsonl"
+    lines.write_bytes((json.dumps(GSM8K_RECORD) + "\r\n\r\n").encode("utf-8-sig"))
+    assert [p.answer for p in load_problems(listed)] == ["1234"]
+    assert [p.answer for p in load_problems(str(lines))] == ["1234"]
+
+
+def test_line_separators_inside_a_text_do_not_split_a_record(tmp_path):
+    path = tmp_path / "odd.jsonl"
+    path.write_text('{"question": "a\u2028b\x85c", "answer": "1"}\n', encoding="utf-8")
+    assert load_problems(path)[0].question == "a\u2028b\x85c"
+
+
+def test_seed_zero_keeps_a_files_order_and_others_shuffle(tmp_path):
+    path = write(tmp_path / "n.jsonl", *({"question": str(i), "answer": i} for i in range(50)))
+    in_order = load_problems(path)
+    shuffled = load_problems(path, seed=3)
+    assert [p.question for p in in_order] == [str(i) for i in range(50)]
+    assert shuffled != in_order and sorted(shuffled, key=in_order.index) == in_order
+    assert shuffled == load_problems(path, seed=3)
+    assert load_problems(path, seed=3, limit=5) == shuffled[:5]
+    assert len(load_problems(path, limit=1000)) == 50
+
+
+def test_a_technique_sees_neither_the_answer_nor_a_worked_solution(tmp_path):
+    problem = load_problems(write(tmp_path / "g.jsonl", GSM8K_RECORD))[0]
+    seen = problem.without_answer()
+    assert seen == Problem(problem.question, None, problem.id, problem.source, {})
+    assert "1234" not in repr(seen) and "1,234" not in repr(seen)
+    assert problem.answer == "1234"
+
+
+@needs_data
+def test_real_gsm8k():
+    problems = load_problems(Path(DATA) / "gsm8k_test.jsonl")
+    assert len(problems) == 1319 and problems[0].answer == "18"
+    assert all(float(problem.answer) == int(problem.answer) for problem in problems)
+
+
+@needs_data
+def test_real_math500():
+    problems = load_problems(Path(DATA) / "math500.json")
+    assert len(problems) == 500 and problems[0].id == "test/precalculus/807.json"
+    assert answers_match(r"(3, \pi/2)", problems[0].answer)
+    assert {problem.metadata["level"] for problem in problems} == {1, 2, 3, 4, 5}
+
+
+# --- Downloads ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gsm8k_online(tmp_path, monkeypatch):
+    """A stand-in for GitHub that serves one record; the list of what was asked for."""
+    data, asked = json.dumps(GSM8K_RECORD).encode(), []
+    monkeypatch.setattr("huggingface_hub.cached_assets_path", lambda *_: tmp_path)
+    monkeypatch.setitem(shared.problems.GSM8K_SHA256, "test", hashlib.sha256(data).hexdigest())
+    serve = lambda url, timeout: asked.append(url) or io.BytesIO(data)  # noqa: E731
+    monkeypatch.setattr("urllib.request.urlopen", serve)
+    return asked
+
+
+def test_gsm8k_is_downloaded_once(gsm8k_online, tmp_path):
+    assert [p.id for p in load_problems("gsm8k")] == ["gsm8k/test/0"]
+    assert [p.answer for p in load_problems("gsm8k")] == ["1234"]
+    assert len(gsm8k_online) == 1 and gsm8k_online[0].endswith("/data/test.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == ["test.jsonl"]
+
+
+def test_another_file_in_gsm8ks_place_is_refused_and_not_kept(gsm8k_online, tmp_path):
+    with pytest.raises(OSError, match=r"not the original file.*local copy"):
+        load_problems("gsm8k", "train")  # what is served is not the training file
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["gsm8k", "math500"])
+def test_no_network_says_what_to_do(name, tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("huggingface_hub.cached_assets_path", lambda *_: tmp_path)
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
+    with pytest.raises(OSError, match=r"could not download .*no route to host.*local copy"):
+        load_problems(name)
+
+
+# --- Bad input ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("words",), "unknown problem set 'words'.*word, word:hard, gsm8k.*gym:<task>.*jsonl"),
+        (("",), "unknown problem set"),
+        (("word", "validation"), "word has no split 'validation', only test, dev, train"),
+        (("gsm8k", "dev"), "gsm8k has no split 'dev', only test, train"),
+        (("math500", "train"), "math500 has no split 'train', only test"),
+        (("mine.jsonl", "train"), "mine.jsonl has no split 'train'"),
+        (("gym:gsm_symbolic", "x"), "gym:gsm_symbolic has no split 'x'"),
+        (("word", "test", 0), "limit must be at least 1, not 0"),
+        (("word", "test", -3), "limit must be at least 1, not -3"),
+    ],
+)
+def test_what_cannot_be_loaded_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        load_problems(*arguments)
+
+
+@GYM
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("gsm_symbolik", "no task 'gsm_symbolik'; it has gsm_symbolic"),
+        ("", "no task ''"),
+        ("composite", "gym:composite cannot be used with its default settings"),
+        ("graph_color", "states none to compare"),
+        ("list_functions", "does not generate this task reproducibly"),
+    ],
+)
+def test_gym_tasks_that_cannot_be_used_are_named(task, message):
+    with pytest.raises(ValueError, match=message):
+        load_problems(f"gym:{task}")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        (
+            "a.jsonl",
+            '{"question": "q", "answer": "1"}\n{"quest',
+            r"a.jsonl, line 2: not valid JSON",
+        ),
+        ("a.json", '[{"question": "q",\n"answer": "1"},\n{"quest', r"a.json, line 3: not valid"),
+        ("a.json", '{"question": "q", "answer": "1"}', "must be a list of records"),
+        ("a.jsonl", "[1, 2]\n", "line 1: a record is an object"),
+        ("a.jsonl", '\n\n{"answer": "1"}\n', "line 3: needs a text in the field 'question' or"),
+        (
+            "a.jsonl",
+            '{"question": "q"}\n',
+            "line 1: needs a text or a number in the field 'answer'",
+        ),
+        ("a.json", '[{"question": "q", "answer": null}]', "record 1: needs .*'answer'"),
+        ("a.jsonl", '{"question": "q", "answer": true}', "needs .*'answer'"),
+        ("a.jsonl", '{"question": "", "answer": "1"}', "'question'"),
+        ("a.jsonl", '{"question": "q", "answer": "no end ####"}', "'answer' is empty"),
+        ("a.jsonl", "", "has no problems in it"),
+        ("a.json", "", "has no problems in it"),
+        ("a.json", "[]", "has no problems in it"),
+        ("a.jsonl", '{"id": 1, "question": "q", "answer": 1}\n' * 2, "id '1' stands for more than"),
+        ("a.jsonl", b'{"question": "\xff\xfe"}', "a.jsonl is not a UTF-8 text file"),
+    ],
+)
+def test_a_broken_file_is_refused_naming_the_place(tmp_path, file, content, message):
+    path = tmp_path / file
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=message):
+        load_problems(path)
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(FileNotFoundError, match=r"no file .*nowhere.jsonl"):
+        load_problems("nowhere.jsonl")
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "reasoning_gym", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install reasoning-gym"):
+        load_problems("gym:gsm_symbolic")
