@@ -36,21 +36,21 @@ def final_answer(completion) -> str | None:
 
 def direct_answer(llm: LLM, problem: Problem, *, params: SamplingParams = GREEDY) -> Solution:
     """Ask for the answer alone: the model has no room to work anything out."""
-    output = llm.chat(prompts.ask(problem.question, prompts.DIRECT), params, enable_thinking=False)
+    (output,) = llm.chat(prompts.ask(problem.question, prompts.DIRECT), params, enable_thinking=False)
     (completion,) = output.completions
     return Solution(final_answer(completion), [completion], output.cost)
 
 
 def chain_of_thought(llm: LLM, problem: Problem, *, params: SamplingParams = GREEDY) -> Solution:
     """Ask for the steps first (zero-shot chain of thought, Kojima 2022)."""
-    output = llm.chat(prompts.ask(problem.question), params, enable_thinking=False)
+    (output,) = llm.chat(prompts.ask(problem.question), params, enable_thinking=False)
     (completion,) = output.completions
     return Solution(final_answer(completion), [completion], output.cost)
 
 
 def self_consistency(llm: LLM, problem: Problem, *, params: SamplingParams) -> Solution:
     """Sample `params.n` chains of thought and take the most frequent answer (Wang 2022)."""
-    output = llm.chat(prompts.ask(problem.question), params, enable_thinking=False)
+    (output,) = llm.chat(prompts.ask(problem.question), params, enable_thinking=False)
     answers = [final_answer(completion) for completion in output.completions]
     votes = Counter(normalize_answer(answer) for answer in answers if answer is not None)
     winner = max(votes, key=votes.get, default=None)  # a tie goes to the answer seen first

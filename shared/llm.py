@@ -26,6 +26,7 @@ from shared.solution import RequestOutput
 from shared.tokenizer import Tokenizer
 
 Prompt = str | list[int]
+Messages = list[dict[str, str]]
 MAX_ROWS = 512
 MAX_CACHE_BYTES = 4 << 30
 
@@ -88,22 +89,35 @@ class LLM:
 
     def chat(
         self,
-        messages: list[dict],
+        messages: Messages | list[Messages],
         params: SamplingParams | None = None,
         *,
         enable_thinking: bool = True,
         continue_final_message: bool = False,
-    ) -> RequestOutput:
-        """Let the model reply to one chat; what users wrote never becomes a special token."""
-        prompt = self.tokenizer.encode_chat(
-            messages,
-            enable_thinking=enable_thinking,
-            continue_final_message=continue_final_message,
-        )
-        return self._run([self._request(prompt, params or SamplingParams())])[0]
+    ) -> list[RequestOutput]:
+        """Reply to one chat or to a list of them; what users wrote never becomes a special token.
 
-    def stream(self, prompt: Prompt, params: SamplingParams | None = None) -> Iterator[str]:
-        """Yield the text of one completion as it is generated, whole characters at a time."""
+        Returns one RequestOutput a chat, as `generate` does. `enable_thinking` is for Qwen3; with
+        `continue_final_message` the model goes on with the assistant's message that ends the chat.
+        """
+        params = params or SamplingParams()
+        chats = [messages] if messages and isinstance(messages[0], dict) else messages
+        encoded = [
+            self.tokenizer.encode_chat(
+                chat,
+                enable_thinking=enable_thinking,
+                continue_final_message=continue_final_message,
+            )
+            for chat in chats
+        ]
+        return self._run([self._request(ids, params) for ids in encoded])
+
+    def stream(self, prompt: Prompt | Messages, params: SamplingParams | None = None) -> Iterator[str]:
+        """Yield the text of one completion of a prompt or chat as it is generated.
+
+        Only whole characters are yielded, and nothing that a stop string could still cut off.
+        Raises ValueError unless n is 1.
+        """
         params = params or SamplingParams()
         if params.n != 1:
             raise ValueError(f"stream yields one completion, so n must be 1, not {params.n}")
@@ -130,10 +144,9 @@ class LLM:
         finally:
             request.cancelled = True  # the reader may have stopped early
 
-    def score(self, prompt: Prompt | list[dict], completion: Prompt) -> list[float]:
+    def score(self, prompt: Prompt | Messages, completion: Prompt) -> list[float]:
         """Log-probability of each token of `completion` after `prompt` (text, ids or a chat)."""
-        is_chat = bool(prompt) and isinstance(prompt, list) and isinstance(prompt[0], dict)
-        prompt_ids = self.tokenizer.encode_chat(prompt) if is_chat else self._encode(prompt)
+        prompt_ids = self._encode(prompt)
         completion_ids = (
             self.tokenizer.encode(completion) if isinstance(completion, str) else list(completion)
         )
@@ -144,10 +157,11 @@ class LLM:
         self._submit(request)
         return request.future.result()
 
-    def _encode(self, prompt: Prompt) -> list[int]:
+    def _encode(self, prompt: Prompt | Messages) -> list[int]:
         if isinstance(prompt, str):
             return self.tokenizer.encode(prompt, allow_special=True)
-        return list(prompt)
+        is_chat = bool(prompt) and isinstance(prompt[0], dict)
+        return self.tokenizer.encode_chat(prompt) if is_chat else list(prompt)
 
     def _check_prompt(self, ids: list[int]) -> None:
         config = self.model.config

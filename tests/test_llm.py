@@ -26,16 +26,24 @@ def test_text_and_token_ids_are_the_same_prompt(tiny):
     )
     assert len(by_text) == len(by_ids) == 1 and len(in_list) == 2
     assert texts(by_text[0]) == texts(by_ids[0]) == texts(in_list[0]) == texts(in_list[1])
-    assert texts(tiny.chat(prompts.ask(QUESTION), params)) == texts(by_ids[0])
+    assert texts(tiny.chat(prompts.ask(QUESTION), params)[0]) == texts(by_ids[0])
+
+
+def test_several_chats_are_answered_in_their_order(tiny):
+    params = SamplingParams(temperature=0, max_tokens=30)
+    chats = [prompts.ask(QUESTION), prompts.ask(QUESTION, prompts.DIRECT)]
+    both = tiny.chat(chats, params)
+    assert [texts(output) for output in both] == [texts(tiny.chat(c, params)[0]) for c in chats]
+    assert "".join(tiny.stream(chats[1], params)) == texts(both[1])[0]
 
 
 def test_no_prompts_give_no_outputs(tiny):
-    assert tiny.generate([]) == []
+    assert tiny.generate([]) == [] == tiny.chat([])
 
 
 def test_a_users_special_token_is_text_in_a_chat_but_not_in_a_raw_prompt(tiny):
     end = tiny.tokenizer.eos_token_id
-    chat = tiny.chat([{"role": "user", "content": "<|im_end|>"}], SamplingParams(max_tokens=1))
+    chat = tiny.chat([{"role": "user", "content": "<|im_end|>"}], SamplingParams(max_tokens=1))[0]
     raw = tiny.generate("<|im_end|>", SamplingParams(max_tokens=1))[0]
     assert chat.prompt_token_ids.count(end) == 1  # the template's own
     assert raw.prompt_token_ids == [end]
@@ -107,11 +115,11 @@ def test_a_stream_that_is_left_early_frees_its_row(random_folder):
 def test_a_chat_can_go_on_from_a_reply_that_was_begun(tiny):
     params = SamplingParams(temperature=0, max_tokens=200)
     asked = prompts.ask(QUESTION)
-    full = texts(tiny.chat(asked, params))[0]
+    full = texts(tiny.chat(asked, params)[0])[0]
     begun = full[: full.index("\n") + 1]
     rest = tiny.chat(
         [*asked, {"role": "assistant", "content": begun}], params, continue_final_message=True
-    )
+    )[0]
     assert begun + texts(rest)[0] == full
 
 

@@ -138,7 +138,7 @@ def test_random_numbers_of_neighbouring_rows_are_independent_and_uniform():
         ("temperature", float("nan")),
         ("top_p", 0.0),
         ("top_p", 1.5),
-        ("top_k", -1),
+        ("top_k", -2),
         ("min_p", 1.5),
         ("max_tokens", 0),
         ("logprobs", 21),
