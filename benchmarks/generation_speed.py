@@ -137,7 +137,9 @@ def compare_engines(args: argparse.Namespace) -> None:
     tokens = args.prompts * args.samples * args.new_tokens
     threads = torch.get_num_threads()
     print(f"{args.model}, {args.dtype}, {args.prompts} prompts x {args.samples} samples x ", end="")
-    print(f"{args.new_tokens} tokens, {threads} threads, {platform.machine()}, median of {args.runs}")
+    print(
+        f"{args.new_tokens} tokens, {threads} threads, {platform.machine()}, median of {args.runs}"
+    )
     print(f"{'engine':<12}{'seconds':>9}{'tokens/s':>10}{'peak MB':>9}{'ours is':>10}")
     seconds = {e: statistics.median(r["seconds"] for r in rs) for e, rs in results.items()}
     for engine, runs in results.items():

@@ -1,6 +1,6 @@
 """The ladder: every technique of the book on the same problems, accuracy against compute.
 
-    python ch07_combine/ladder.py                                   # the shipped model, 400 problems
+    python ch07_combine/ladder.py                                   # the shipped model
     python ch07_combine/ladder.py --model DIR --problems gym:gsm_symbolic --limit 50 --samples 8
 
 Prints a table, and writes ladder.json and ladder.png into --out. An interrupted run goes on where
@@ -14,20 +14,31 @@ import argparse
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from shared import LLM, Problem, SamplingParams, Solution, extract_answer, load_problems, prompts
+from shared import (
+    LLM,
+    Completion,
+    Problem,
+    SamplingParams,
+    Solution,
+    extract_answer,
+    load_problems,
+    prompts,
+)
 from shared.answers import normalize_answer
+from shared.cli import friendly_errors
 from shared.evaluate import Evaluation, compare, evaluate
 from shared.plots import plot_accuracy_against_tokens, save_figure, use_style
 
-GREEDY = SamplingParams(temperature=0, max_tokens=512)
+GREEDY = SamplingParams(temperature=0, max_tokens=700)
 
 
-def final_answer(completion) -> str | None:
+def final_answer(completion: Completion) -> str | None:
     """The answer of a completion; None where it was cut off before it boxed one."""
     if completion.finish_reason == "length" and "\\boxed" not in completion.text:
         return None
@@ -36,7 +47,9 @@ def final_answer(completion) -> str | None:
 
 def direct_answer(llm: LLM, problem: Problem, *, params: SamplingParams = GREEDY) -> Solution:
     """Ask for the answer alone: the model has no room to work anything out."""
-    (output,) = llm.chat(prompts.ask(problem.question, prompts.DIRECT), params, enable_thinking=False)
+    (output,) = llm.chat(
+        prompts.ask(problem.question, prompts.DIRECT), params, enable_thinking=False
+    )
     (completion,) = output.completions
     return Solution(final_answer(completion), [completion], output.cost)
 
@@ -64,10 +77,11 @@ def rungs(samples: int, temperature: float, max_tokens: int, seed: int) -> dict[
         "direct answer": partial(direct_answer, params=greedy),
         "chain of thought": partial(chain_of_thought, params=greedy),
     }
+    sampled = SamplingParams(temperature=temperature, max_tokens=max_tokens, seed=seed)
     n = 4
     while n <= samples:
-        sampled = SamplingParams(n=n, temperature=temperature, max_tokens=max_tokens, seed=seed)
-        ladder[f"self-consistency, {n} votes"] = partial(self_consistency, params=sampled)
+        votes = partial(self_consistency, params=replace(sampled, n=n))
+        ladder[f"self-consistency, {n} votes"] = votes
         n *= 2
     return ladder
 
@@ -133,7 +147,7 @@ def parse_args() -> argparse.Namespace:
     add("--limit", type=int, default=400, help="how many problems (default: 400)")
     add("--samples", type=int, default=16, help="most votes, a power of 2 (default: 16)")
     add("--temperature", type=float, default=0.6, help="of the votes (default: 0.6)")
-    add("--max-tokens", type=int, default=512, help="longest completion (default: 512)")
+    add("--max-tokens", type=int, default=700, help="longest completion (default: 700)")
     add("--seed", type=int, default=0, help="of sampling (default: 0)")
     add("--device", help="cpu, cuda or mps (default: cuda if there is one)")
     add("--out", type=Path, default=Path("runs/ladder"), help="folder (default: runs/ladder)")
@@ -143,13 +157,17 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Climb, print, draw."""
     args = parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    problems = load_problems(args.problems, limit=args.limit)
-    llm = LLM(args.model, device=args.device)
-    ladder = rungs(args.samples, args.temperature, args.max_tokens, args.seed)
-    rows = table(climb(llm, problems, ladder, args.out))
+    with friendly_errors():
+        if args.samples < 1:
+            raise ValueError(f"samples must be at least 1, not {args.samples}")
+        ladder = rungs(args.samples, args.temperature, args.max_tokens, args.seed)
+        problems = load_problems(args.problems, limit=args.limit)
+        llm = LLM(args.model, device=args.device)
+        args.out.mkdir(parents=True, exist_ok=True)
+        rows = table(climb(llm, problems, ladder, args.out))
     print_table(rows)
-    draw(rows, f"{args.model} on {len(problems)} problems ({args.problems})", args.out / "ladder.png")
+    title = f"{llm.name} on {len(problems)} problems ({args.problems})"
+    draw(rows, title, args.out / "ladder.png")
     settings = {name: str(value) for name, value in vars(args).items() if name != "out"}
     content = json.dumps({"settings": settings, "rungs": rows}, indent=1)
     (args.out / "ladder.json").write_text(content + "\n", encoding="utf-8")

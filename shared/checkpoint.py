@@ -199,7 +199,7 @@ def map_file(path: Path) -> dict[str, Tensor]:
 
 
 def check_tensors(path: Path, tensors: dict[str, Tensor], shapes: dict[str, torch.Size]) -> None:
-    """Raise ValueError unless the tensors of a file have their place, and their shape, in `shapes`."""
+    """Raise ValueError unless every tensor of a file has its place, and its shape, in `shapes`."""
     if surplus := tensors.keys() - shapes.keys():
         raise ValueError(f"{path}: a model of this config.json has no place for {some_of(surplus)}")
     for name, tensor in tensors.items():

@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -49,12 +51,23 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
 def run(technique: Technique, args: argparse.Namespace, **options: object) -> Evaluation:
     """Evaluate a technique as the common flags say, and print the result.
 
-    The technique is called with n, params and `options`. What the user can put right ends the
-    program with one line and exit code 2; Ctrl-C with 130; a run in which every question failed
-    with the same error with 1.
+    The technique is called with n, params and `options`. Ends the program as `friendly_errors`
+    does, and with exit code 1 if every question failed with the same error.
     """
-    try:
+    with friendly_errors():
         evaluation, llm = evaluate_as_told(technique, args, options)
+    print_result(evaluation, llm)
+    if evaluation.total_failure:
+        raise SystemExit(1)
+    return evaluation
+
+
+@contextmanager
+def friendly_errors() -> Iterator[None]:
+    """End the program with one line for what the user can put right (exit code 2), and with 130
+    after Ctrl-C."""
+    try:
+        yield
     except (ValueError, OSError, ModuleNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
@@ -62,10 +75,6 @@ def run(technique: Technique, args: argparse.Namespace, **options: object) -> Ev
         print(f"\n{interrupt}", file=sys.stderr, flush=True)
         sys.stdout.flush()
         os._exit(130)  # an ordinary exit would wait for the model, or abort in the middle of it
-    print_result(evaluation, llm)
-    if evaluation.total_failure:
-        raise SystemExit(1)
-    return evaluation
 
 
 def evaluate_as_told(

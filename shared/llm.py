@@ -112,7 +112,9 @@ class LLM:
         ]
         return self._run([self._request(ids, params) for ids in encoded])
 
-    def stream(self, prompt: Prompt | Messages, params: SamplingParams | None = None) -> Iterator[str]:
+    def stream(
+        self, prompt: Prompt | Messages, params: SamplingParams | None = None
+    ) -> Iterator[str]:
         """Yield the text of one completion of a prompt or chat as it is generated.
 
         Only whole characters are yielded, and nothing that a stop string could still cut off.

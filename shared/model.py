@@ -172,7 +172,7 @@ class Attention(nn.Module):
         layer: int,
         cache: KVCache | None,
     ) -> Tensor:
-        """x [B, T, hidden] -> [B, T, hidden]; new keys and values go to layer `layer` of `cache`."""
+        """x [B, T, hidden] -> same; new keys and values go to layer `layer` of `cache`."""
         q = split_heads(self.q_proj(x), self.config.num_heads)  # [B, H, T, D]
         k = split_heads(self.k_proj(x), self.config.num_kv_heads)  # [B, K, T, D]
         v = split_heads(self.v_proj(x), self.config.num_kv_heads)  # [B, K, T, D]

@@ -18,9 +18,7 @@ def ask(question: str, instruction: str = STEP_BY_STEP) -> list[dict[str, str]]:
     return [{"role": "user", "content": f"{question}\n{instruction}"}]
 
 
-def follow_up(
-    messages: list[dict[str, str]], reply: str, instruction: str
-) -> list[dict[str, str]]:
+def follow_up(messages: list[dict[str, str]], reply: str, instruction: str) -> list[dict[str, str]]:
     """The messages, the model's reply to them, and the next thing it is asked."""
     return [
         *messages,

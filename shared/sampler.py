@@ -95,7 +95,7 @@ def keep_min_p(logits: Tensor, min_p: Tensor) -> Tensor:
 
 
 def keep_top_k(logits: Tensor, top_k: Tensor) -> Tensor:
-    """Keep the top_k [B, 1] most likely tokens of each row, ties included; 0 or less keeps all. [B, V]"""
+    """Keep the top_k [B, 1] most likely tokens of each row, ties too; 0 or less: all. [B, V]"""
     vocab_size = logits.shape[-1]
     top_k = torch.where(top_k <= 0, vocab_size, top_k.clamp(max=vocab_size))
     is_on = top_k < vocab_size  # [B, 1]

@@ -1,4 +1,4 @@
-"""What sampling and solving give back: completions, their cost, and a solution with its evidence."""
+"""What sampling and solving give back: completions, their cost, a solution and its evidence."""
 
 from __future__ import annotations
 

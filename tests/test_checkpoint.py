@@ -1,4 +1,4 @@
-"""Loading what transformers saves, in every layout; and every way in which a folder can be wrong."""
+"""Loading what transformers saves, in every layout; and every way a folder can be wrong."""
 
 import json
 import re

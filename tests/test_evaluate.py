@@ -535,6 +535,15 @@ def test_flops_against_torchs_own_count():
     assert estimate == 2 * matrices * tokens + attention / 2 and attention > 0
 
 
+def test_flops_of_decoding_follow_what_each_token_looks_at():
+    prompt, generated = 30, 200
+    cost = Cost(prompt, generated, 0, generated)
+    as_if_alone = (prompt + generated) * estimate_flops(CONFIG, Cost(1, 0, 0, 1), 0)
+    looked_at = sum(range(prompt)) + sum(range(prompt, prompt + generated))
+    attention = 4 * CONFIG.num_layers * CONFIG.num_heads * CONFIG.head_dim * looked_at
+    assert estimate_flops(CONFIG, cost, 1) == pytest.approx(as_if_alone + attention, rel=1e-4)
+
+
 def test_flops_share_the_prompt_among_samples():
     n, prompt, each = 8, 100, 50
     together = Cost(prompt, n * each, 0, 1 + n * each - n)

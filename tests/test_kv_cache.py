@@ -1,4 +1,4 @@
-"""The cache changes nothing: logits with it equal those of reading each row alone from its start."""
+"""The cache changes nothing: logits with it equal those of reading each row from its start."""
 
 import random
 

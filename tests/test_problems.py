@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import random
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -17,7 +18,7 @@ import pytest
 import shared.problems
 from shared.answers import answers_match
 from shared.problems import HARD_CHANGES, Problem, load_problems
-from shared.tiny.word_problems import split_of
+from shared.tiny.word_problems import sample_problem, split_of
 
 DATA = os.environ.get("MATH_DATA_DIR")
 needs_data = pytest.mark.skipif(not DATA, reason="MATH_DATA_DIR names no folder with the data")
@@ -67,6 +68,14 @@ def test_word_problems_are_held_out_and_distinct():
         questions = [problem.question for problem in load_problems("word", split, limit=150)]
         assert len(set(questions)) == 150
         assert {split_of(question) for question in questions} == {split}
+
+
+def test_a_text_drawn_twice_comes_once(monkeypatch):
+    few = [sample_problem(random.Random(i), "test") for i in range(5)]
+    monkeypatch.setattr("shared.problems.sample_problem", lambda rng, split: rng.choice(few))
+    problems = load_problems("word", limit=5)
+    assert {p.question for p in problems} == {problem.question for problem in few}
+    assert [p.id for p in problems] == [f"word/test/0/{i}" for i in range(5)]
 
 
 def test_word_hard_goes_beyond_what_was_trained_on():

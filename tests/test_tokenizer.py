@@ -87,7 +87,7 @@ def as_qwen(model: models.BPE, added: bool = True) -> tokenizers.Tokenizer:
 
 
 def train(special_first: bool) -> tokenizers.Tokenizer:
-    """A BPE of a few hundred tokens; with `special_first` the special tokens have the ids 0 to 3."""
+    """A BPE of a few hundred tokens; `special_first` gives the special tokens the ids 0 to 3."""
     trained = as_qwen(models.BPE(), added=False)
     trainer = trainers.BpeTrainer(
         vocab_size=600,

@@ -1,6 +1,6 @@
 """Training documents: chats about word problems, as token ids with a mask of what is learned from.
 
-Kinds, in the shares of `BASE_MIX`:
+Kinds, in the shares that a stage's `Recipe` says:
     solve    one to three problems of one chat, each solved step by step along a random path
     direct   the final answer at once (it is mostly unlearnable, which is the point of chapter 1)
     drill    a dozen bare equations: what makes the model learn its arithmetic
@@ -16,6 +16,9 @@ from typing import NamedTuple
 
 from shared import prompts
 from shared.tiny.word_problems import (
+    EASY,
+    FULL,
+    Ranges,
     WordProblem,
     equations,
     sample_problem,
@@ -26,8 +29,26 @@ from shared.tokenizer import Tokenizer
 DRILL = "Work out each line."
 YES, NO = "Yes", "No"
 ALL_RIGHT = "All steps are right."
-BASE_MIX = {"solve": 0.55, "direct": 0.08, "drill": 0.37}
-FINAL_MIX = {"solve": 0.4, "direct": 0.05, "drill": 0.2, "review": 0.35}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a stage trains on: shares of the kinds, sizes of the problems, habits of solving."""
+
+    mix: dict[str, float]
+    ranges: Ranges
+    plan_weights: tuple[int, ...] = (1, 1, 1, 1)  # in the order of PLANS
+    split_share: float = 0.5  # solutions with arithmetic split into tens and ones
+
+
+SOLVING = {"solve": 0.55, "direct": 0.08, "drill": 0.37}
+BASE = Recipe(SOLVING, EASY)
+LARGER = Recipe(SOLVING, FULL)
+# At last one habit prevails, as in any collection of human solutions: it is what greedy decoding
+# will follow, and it is not the most accurate one.
+FINAL = Recipe(
+    {"solve": 0.4, "direct": 0.05, "drill": 0.2, "review": 0.35}, FULL, (4, 2, 2, 2), 0.6
+)
 
 
 class Document(NamedTuple):
@@ -48,22 +69,22 @@ class Draft:
 
 
 def draw_documents(
-    rng: random.Random, tokenizer: Tokenizer, mix: dict[str, float], drafts: list[Draft]
+    rng: random.Random, tokenizer: Tokenizer, recipe: Recipe, drafts: list[Draft]
 ) -> Iterator[Document]:
-    """An endless stream of documents in the shares of `mix`."""
-    kinds, weights = list(mix), list(mix.values())
+    """An endless stream of documents as a recipe says; `drafts` are what reviews are about."""
+    kinds, weights = list(recipe.mix), list(recipe.mix.values())
     while True:
         kind = rng.choices(kinds, weights)[0]
         if kind == "solve":
-            yield chat_document(tokenizer, solved_problems(rng))
+            yield chat_document(tokenizer, solved_problems(rng, recipe))
         elif kind == "direct":
-            problem = sample_problem(rng, "train")
+            problem = sample_problem(rng, "train", recipe.ranges)
             messages = prompts.ask(problem.question, prompts.DIRECT)
             yield chat_document(tokenizer, [*messages, reply(f"\\boxed{{{problem.answer}}}")])
         elif kind == "drill":
-            yield drill_document(rng, tokenizer)
+            yield drill_document(rng, tokenizer, recipe.ranges)
         else:
-            yield review_document(rng, tokenizer, rng.choice(drafts))
+            yield review_document(rng, tokenizer, recipe, rng.choice(drafts))
 
 
 def reply(content: str) -> dict[str, str]:
@@ -71,12 +92,13 @@ def reply(content: str) -> dict[str, str]:
     return {"role": "assistant", "content": content}
 
 
-def solved_problems(rng: random.Random) -> list[dict[str, str]]:
+def solved_problems(rng: random.Random, recipe: Recipe) -> list[dict[str, str]]:
     """A chat of one problem, or now and then of two or three: what few-shot prompts look like."""
     messages = []
     for _ in range(rng.choice((1, 1, 1, 1, 1, 1, 1, 1, 2, 3))):
-        problem = sample_problem(rng, "train")
-        messages += [*prompts.ask(problem.question), reply(sample_solution(rng, problem))]
+        problem = sample_problem(rng, "train", recipe.ranges)
+        solution = sample_solution(rng, problem, recipe.plan_weights, recipe.split_share)
+        messages += [*prompts.ask(problem.question), reply(solution)]
     return messages
 
 
@@ -97,9 +119,9 @@ def chat_document(
     return Document(ids, trained)
 
 
-def drill_document(rng: random.Random, tokenizer: Tokenizer) -> Document:
+def drill_document(rng: random.Random, tokenizer: Tokenizer, ranges: Ranges) -> Document:
     """Bare equations; trained on the results alone, since the questions cannot be foreseen."""
-    lines = [line for _ in range(12) for line in drill(rng)]
+    lines = [line for _ in range(12) for line in drill(rng, ranges)]
     messages = [{"role": "user", "content": DRILL}, reply("\n".join(lines))]
     ids, trained = chat_document(tokenizer, messages)
     (equals,), (newline,) = tokenizer.encode("="), tokenizer.encode("\n")
@@ -110,21 +132,23 @@ def drill_document(rng: random.Random, tokenizer: Tokenizer) -> Document:
     return Document(ids, trained)
 
 
-def drill(rng: random.Random) -> list[str]:
+def drill(rng: random.Random, ranges: Ranges) -> list[str]:
     """One sum, difference, product or half, in the ranges of the problems."""
-    total, number = rng.randint(2, 1500), rng.randint(2, 540)
+    left, right = rng.randint(2, ranges.total), rng.randint(2, ranges.number)
     operator = rng.choice("++--*/")
     if operator == "-":
-        total, number = max(total, number), min(total, number)
+        left, right = max(left, right), min(left, right)
     elif operator == "*":
-        total, number = rng.randint(2, 9), rng.choice((rng.randint(2, 60), number, total))
-        total, number = rng.choice(((total, number), (number, total)))
+        factors = [rng.randint(2, 9), rng.choice((rng.randint(2, ranges.group), right, left))]
+        left, right = rng.sample(factors, 2)
     elif operator == "/":
-        total, number = 2 * rng.randint(1, 300), 2
-    return equations(total, operator, number, split=rng.random() < 0.3)
+        left, right = 2 * rng.randint(1, ranges.half), 2
+    return equations(left, operator, right, split=rng.random() < 0.3)
 
 
-def review_document(rng: random.Random, tokenizer: Tokenizer, draft: Draft) -> Document:
+def review_document(
+    rng: random.Random, tokenizer: Tokenizer, recipe: Recipe, draft: Draft
+) -> Document:
     """A draft and what is said of it: a verdict, or the first wrong step and a new solution."""
     asked = prompts.ask(draft.problem.question)
     if rng.random() < 0.5:
@@ -134,5 +158,5 @@ def review_document(rng: random.Random, tokenizer: Tokenizer, draft: Draft) -> D
     messages = prompts.follow_up(asked, draft.text, prompts.CRITIQUE)
     critique = f"This step is wrong: {draft.wrong_step}" if draft.wrong_step else ALL_RIGHT
     messages = prompts.follow_up(messages, critique, prompts.REVISE)
-    solution = sample_solution(rng, draft.problem)
+    solution = sample_solution(rng, draft.problem, recipe.plan_weights, recipe.split_share)
     return chat_document(tokenizer, [*messages, reply(solution)], first_trained=3)

@@ -41,7 +41,7 @@ def sample_drafts(
     """Sample solutions of `count` training problems: {"index", "text", "is_right"} each."""
     problems = [training_problem(seed, index) for index in range(count)]
     asked = [llm.tokenizer.encode_chat(prompts.ask(problem.question)) for problem in problems]
-    params = SamplingParams(n=samples, temperature=temperature, max_tokens=400, seed=seed)
+    params = SamplingParams(n=samples, temperature=temperature, max_tokens=700, seed=seed)
     outputs = llm.generate(asked, params)
     return [
         {

@@ -27,7 +27,7 @@ from shared.scorers import ProcessRewardModel, aggregate_scores, judge
 from shared.solution import Completion
 from shared.tiny.documents import ALL_RIGHT
 
-MAX_TOKENS = 512
+MAX_TOKENS = 700
 N = 16
 
 

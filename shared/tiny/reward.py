@@ -3,10 +3,10 @@
     python -m shared.tiny.reward rollouts --policy runs/tiny/base --out runs/reward
     python -m shared.tiny.reward train --policy runs/tiny/base --out runs/reward
 
-`rollouts` samples solutions of training problems, cuts each after every step, lets the policy
-finish each beginning several times, and writes down how often that ended in the right answer
-(Math-Shepherd, Wang 2023). `train` starts from the policy's decoder, adds a scalar head, and fits
-those shares. Both resume after a kill.
+`rollouts` samples solutions of training problems, cuts each after some of its steps, lets the
+policy finish each beginning several times, and writes down how often that ended in the right
+answer (Math-Shepherd, Wang 2023); killed, it goes on where it was. `train` starts from the
+policy's decoder, adds a scalar head, and fits those shares: a few minutes.
 """
 
 from __future__ import annotations
@@ -35,48 +35,43 @@ from shared.tokenizer import Tokenizer
 
 SEED = 1  # another stream of problems than the drafts that the policy was trained on
 ROLLOUTS = 4
+LABELS = 4  # steps of a solution, drawn at random, that rollouts are made from
 CHUNK = 100  # problems between two writes
 
 
-def beginnings(text: str) -> list[str]:
-    """A solution cut after every step but the last; each beginning ends with a newline."""
-    lines = text.split("\n")
-    return ["\n".join(lines[:i]) + "\n" for i in range(1, len(lines))]
-
-
-def rollout_shares(llm: LLM, question: str, answer: str, text: str) -> list[object]:
-    """Requests for the rollouts of one solution: token ids of each beginning."""
-    asked = prompts.ask(question)
-    return [
-        llm.tokenizer.encode_chat(
-            [*asked, {"role": "assistant", "content": start}], continue_final_message=True
-        )
-        for start in beginnings(text)
-    ]
+def rollout_starts(llm: LLM, draft: dict) -> dict[int, list[int]]:
+    """For some steps of a draft, the prompt that lets the model go on after that step."""
+    lines = draft["text"].split("\n")
+    rng = random.Random(f"{draft['index']} {draft['text']}")
+    steps = sorted(rng.sample(range(len(lines) - 1), min(LABELS, len(lines) - 1)))
+    asked = prompts.ask(training_problem(SEED, draft["index"]).question)
+    starts = {}
+    for step in steps:
+        begun = {"role": "assistant", "content": "\n".join(lines[: step + 1]) + "\n"}
+        starts[step] = llm.tokenizer.encode_chat([*asked, begun], continue_final_message=True)
+    return starts
 
 
 def collect(policy: Path, out: Path, num_problems: int, samples: int) -> None:
-    """Write one line a solution: problem index, text, share of successes after each step."""
+    """Write one line a solution: problem index, text, share of successes after some steps."""
     llm, path = LLM(str(policy), max_rows=384), out / "rollouts.jsonl"
     drafts = sample_drafts(llm, num_problems, samples=samples, seed=SEED)
     done = len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
-    params = SamplingParams(n=ROLLOUTS, temperature=0.8, max_tokens=400, seed=SEED)
+    params = SamplingParams(n=ROLLOUTS, temperature=0.8, max_tokens=700, seed=SEED)
     for first in range(done, len(drafts), CHUNK):
         began, lines = time.time(), []
         chunk = drafts[first : first + CHUNK]
-        problems = [training_problem(SEED, draft["index"]) for draft in chunk]
-        starts = [
-            rollout_shares(llm, problem.question, str(problem.answer), draft["text"])
-            for problem, draft in zip(problems, chunk)
-        ]
-        outputs = iter(llm.generate([ids for each in starts for ids in each], params))
-        for problem, draft, each in zip(problems, chunk, starts):
-            gold, shares = str(problem.answer), []
-            for _ in each:
+        starts = [rollout_starts(llm, draft) for draft in chunk]
+        outputs = iter(llm.generate([ids for each in starts for ids in each.values()], params))
+        for draft, each in zip(chunk, starts):
+            gold = str(training_problem(SEED, draft["index"]).answer)
+            shares: list[float | None] = [None] * len(draft["text"].split("\n"))
+            shares[-1] = float(draft["is_right"])
+            for step in each:
                 completions = next(outputs).completions
                 right = [answers_match(extract_answer(c.text), gold) for c in completions]
-                shares.append(sum(right) / len(right))
-            lines.append(json.dumps({**draft, "shares": [*shares, float(draft["is_right"])]}))
+                shares[step] = sum(right) / len(right)
+            lines.append(json.dumps({**draft, "shares": shares}))
         with path.open("a", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
         print(
@@ -99,7 +94,8 @@ def fit(policy: Path, out: Path, num_steps: int, learning_rate: float, seed: int
         question = training_problem(SEED, record["index"]).question
         ids, ends = encode_steps(tokenizer, question, record["text"])
         if len(ends) == len(record["shares"]):
-            examples.append((ids, ends, record["shares"]))
+            labelled = [(e, s) for e, s in zip(ends, record["shares"]) if s is not None]
+            examples.append((ids, [e for e, _ in labelled], [s for _, s in labelled]))
     rng, optimizers, losses = random.Random(seed), make_optimizers(model, learning_rate), []
     for step in range(num_steps):
         for optimizer in optimizers:
@@ -147,10 +143,10 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument(
-        "--problems", type=int, default=1500, help="training problems to sample for"
+        "--problems", type=int, default=1000, help="training problems to sample for"
     )
     parser.add_argument("--samples", type=int, default=2, help="solutions a problem")
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()

@@ -1,7 +1,8 @@
 """Train the shipped model from scratch on two CPU cores (or one): about an hour in all.
 
-    python -m shared.tiny.train base --out runs/base         # problems, direct answers, drills
-    python -m shared.tiny.train final --base runs/base --out runs/final     # + judging, revising
+    python -m shared.tiny.train base --out runs/base                     # easy numbers
+    python -m shared.tiny.train full --base runs/base --out runs/full    # the full ranges
+    python -m shared.tiny.train final --base runs/full --out runs/final  # + judging and revising
 
 Killed runs go on where they last saved. Progress goes to `log.csv`, its picture to `loss.png`.
 Hidden matrices are trained with Muon (Jordan 2024), everything else with AdamW; matrix products
@@ -30,7 +31,7 @@ from torch import Tensor, nn
 from shared.checkpoint import load_model
 from shared.llm import LLM
 from shared.model import ModelConfig, Qwen
-from shared.tiny.documents import BASE_MIX, FINAL_MIX, Document, draw_documents
+from shared.tiny.documents import BASE, FINAL, LARGER, Document, draw_documents
 from shared.tiny.drafts import read_drafts, sample_drafts, write_drafts
 from shared.tiny.vocabulary import train_vocabulary
 from shared.tokenizer import Tokenizer
@@ -56,7 +57,10 @@ TOKENS_PER_BATCH = 8_000  # padding included
 POOL = 1024  # documents that are sorted by length before they are cut into batches
 WARMUP_STEPS = 100
 SAVE_EVERY = 250  # steps
-NUM_DRAFTS = 8_000
+STEPS = {"base": 6_000, "full": 1_000, "final": 800}
+PEAK_RATES = {"base": 5e-3, "full": 2e-3, "final": 1e-3}
+RECIPES = {"base": BASE, "full": LARGER, "final": FINAL}
+NUM_DRAFTS = 5_000
 FOLDER_FILES = (
     "config.json",
     "generation_config.json",
@@ -244,39 +248,41 @@ def train_base(folder: Path, num_steps: int, seed: int) -> None:
         train_vocabulary(folder, seed=seed)
     tokenizer = Tokenizer.from_folder(folder)
     model = new_model(folder, seed)
-    documents = draw_documents(random.Random(seed), tokenizer, BASE_MIX, [])
+    documents = draw_documents(random.Random(seed), tokenizer, BASE, [])
     train(
         model,
         documents,
         folder,
         stage="base",
         num_steps=num_steps,
-        learning_rate=5e-3,
+        learning_rate=PEAK_RATES["base"],
         seed=seed,
     )
     export(model, folder)
 
 
-def train_final(base: Path, folder: Path, num_steps: int, seed: int) -> None:
-    """From the base model to one that also judges and revises, on drafts of its own."""
+def train_further(base: Path, folder: Path, stage: str, num_steps: int, seed: int) -> None:
+    """Go on from another stage's model: "full" on larger numbers, "final" on own drafts too."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in FOLDER_FILES:
         shutil.copy(base / name, folder / name)
-    if not (folder / "drafts.jsonl").exists():
-        write_drafts(folder / "drafts.jsonl", sample_drafts(LLM(str(base)), NUM_DRAFTS, seed=seed))
-    drafts = read_drafts(folder / "drafts.jsonl", seed)
+    drafts = []
+    if stage == "final":
+        if not (folder / "drafts.jsonl").exists():
+            sampled = sample_drafts(LLM(str(base)), NUM_DRAFTS, seed=seed)
+            write_drafts(folder / "drafts.jsonl", sampled)
+        drafts = read_drafts(folder / "drafts.jsonl", seed)
     model = load_model(base, "cpu", torch.float32).requires_grad_(True).train()
-    documents = draw_documents(
-        random.Random(seed + 1), Tokenizer.from_folder(base), FINAL_MIX, drafts
-    )
+    tokenizer = Tokenizer.from_folder(base)
+    rng = random.Random(f"{stage}/{seed}")
     train(
         model,
-        documents,
+        draw_documents(rng, tokenizer, RECIPES[stage], drafts),
         folder,
-        stage="final",
+        stage=stage,
         num_steps=num_steps,
-        learning_rate=2e-3,
-        seed=seed + 1,
+        learning_rate=PEAK_RATES[stage],
+        seed=seed,
     )
     export(model, folder)
 
@@ -286,18 +292,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("stage", choices=("base", "final"))
+    parser.add_argument("stage", choices=tuple(STEPS))
     parser.add_argument("--out", type=Path, required=True, help="folder of this stage")
-    parser.add_argument("--base", type=Path, help="folder of the base stage, for the final one")
-    parser.add_argument("--steps", type=int, help="batches (default: base 6000, final 1500)")
+    parser.add_argument("--base", type=Path, help="folder of the stage before; not for base")
+    parser.add_argument("--steps", type=int, help=f"batches (default: {STEPS})")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    num_steps = args.steps or STEPS[args.stage]
     if args.stage == "base":
-        train_base(args.out, args.steps or 6_000, args.seed)
+        train_base(args.out, num_steps, args.seed)
     elif args.base is None:
-        parser.error("the final stage needs --base, the folder that the base stage wrote")
+        parser.error(f"the {args.stage} stage needs --base, the folder of the stage before")
     else:
-        train_final(args.base, args.out, args.steps or 1_500, args.seed)
+        train_further(args.base, args.out, args.stage, num_steps, args.seed)
     plot_losses(args.out)
 
 

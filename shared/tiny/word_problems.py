@@ -14,8 +14,7 @@ not), which all lead to the same answer: voting over samples needs such differen
     287-128=159
     The answer is \boxed{159}.
 
-Ranges: 2-6 changes after the start; numbers 3-499, 2-9 groups of 3-60, halves of up to 600;
-running totals 0-1500; prices 2-9.
+Numbers come from a `Ranges`: `FULL` is what the model is made for; its training starts on `EASY`.
 Held out: a problem's text alone decides its split (`split_of`), so no text is in two splits.
 """
 
@@ -28,7 +27,22 @@ from dataclasses import astuple, dataclass
 NAMES = ("Ana", "Ben", "Eva", "Leo", "Mia", "Sam", "Tom", "Zoe")
 ITEMS = ("apples", "beads", "books", "cards", "coins", "pens", "shells", "stamps")
 PLANS = ("in order", "gains, then losses", "backwards", "both sums")
-LARGEST_TOTAL = 1500
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """How large problems are: changes after the start, and the largest number of each kind."""
+
+    changes: tuple[int, int]
+    number: int  # of one gain or loss, from 3
+    group: int  # items in a group, from 3; there are 2-9 groups
+    half: int  # result of halving, from 5
+    total: int  # of the running total, from 0
+    price: int = 9  # from 2
+
+
+EASY = Ranges(changes=(2, 6), number=499, group=60, half=300, total=1500)
+FULL = Ranges(changes=(2, 8), number=1999, group=150, half=900, total=6000)
 
 
 @dataclass(frozen=True)
@@ -73,40 +87,47 @@ def split_of(question: str) -> str:
 
 
 def sample_problem(
-    rng: random.Random, split: str, changes: tuple[int, int] = (2, 6)
+    rng: random.Random,
+    split: str,
+    ranges: Ranges = FULL,
+    changes: tuple[int, int] | None = None,
 ) -> WordProblem:
-    """Draw a problem of this split; `changes` is the range of how many changes follow the start."""
+    """Draw a problem of this split; `changes` narrows how many changes follow the start."""
     while True:
-        problem = draw_problem(rng, rng.randint(*changes))
+        problem = draw_problem(rng, ranges, rng.randint(*(changes or ranges.changes)))
         if split_of(problem.question) == split:
             return problem
 
 
-def draw_problem(rng: random.Random, num_changes: int) -> WordProblem:
+def draw_problem(rng: random.Random, ranges: Ranges, num_changes: int) -> WordProblem:
     """Draw a problem of any split."""
     name, friend, other = rng.sample(NAMES, 3)
     item, other_item = rng.sample(ITEMS, 2)
-    start = Change(+1, rng.randint(5, 499))
+    start = Change(+1, rng.randint(5, ranges.number))
     sentences, changes = [f"{name} has {start.left} {item}."], [start]
     while len(changes) <= num_changes:
         total = sum(change.sign * change.amount for change in changes)
-        change, sentence = draw_change(rng, name, friend, item, changes[-1])
-        if 0 <= total + change.sign * change.amount <= LARGEST_TOTAL:
+        change, sentence = draw_change(rng, ranges, name, friend, item, changes[-1])
+        if 0 <= total + change.sign * change.amount <= ranges.total:
             changes.append(change)
             sentences.append(sentence)
     if rng.random() < 0.3:  # a sentence that does not matter
         place = rng.randint(1, len(sentences))
         if " as many" not in "".join(sentences[place : place + 1]):
-            sentences.insert(place, f"{other} has {rng.randint(5, 499)} {other_item}.")
-    question, price = draw_question(rng, name, item)
+            sentences.insert(place, f"{other} has {rng.randint(5, ranges.number)} {other_item}.")
+    question, price = draw_question(rng, ranges, name, item)
     return WordProblem(" ".join([*sentences, question]), tuple(changes), price)
 
 
 def draw_change(
-    rng: random.Random, name: str, friend: str, item: str, previous: Change
+    rng: random.Random, ranges: Ranges, name: str, friend: str, item: str, previous: Change
 ) -> tuple[Change, str]:
     """Draw what happens next, and the sentence that says so."""
-    number, groups, size = rng.randint(3, 499), rng.randint(2, 9), rng.randint(3, 60)
+    number, groups, size = (
+        rng.randint(3, ranges.number),
+        rng.randint(2, 9),
+        rng.randint(3, ranges.group),
+    )
     kind = rng.choice(("gain", "gain", "loss", "loss", "boxes", "each", "half", "times"))
     if kind == "gain":
         sentence = rng.choice(
@@ -121,7 +142,7 @@ def draw_change(
     if kind == "each":
         return Change(-1, groups, "*", size), f"{name} gives {groups} friends {size} {item} each."
     if kind == "half":
-        whole = 2 * rng.randint(5, 300)
+        whole = 2 * rng.randint(5, ranges.half)
         return Change(+1, whole, "/", 2), f"{name} gets half of {whole} {item}."
     if previous.operator:  # "times as many" needs a plain number to refer to
         return Change(+1, number), f"{name} finds {number} {item}."
@@ -130,17 +151,23 @@ def draw_change(
     return Change(+1, times, "*", previous.left), f"Then {name} finds {word} as many."
 
 
-def draw_question(rng: random.Random, name: str, item: str) -> tuple[str, int]:
+def draw_question(rng: random.Random, ranges: Ranges, name: str, item: str) -> tuple[str, int]:
     """Draw the final question and the price that it multiplies the count by."""
     if rng.random() < 0.75:
         return f"How many {item} does {name} have now?", 1
-    price = rng.randint(2, 9)
+    price = rng.randint(2, ranges.price)
     return f"{name} sells all for {price} dollars each. How many dollars is that?", price
 
 
-def sample_solution(rng: random.Random, problem: WordProblem) -> str:
+def sample_solution(
+    rng: random.Random,
+    problem: WordProblem,
+    plan_weights: tuple[int, ...] = (1, 1, 1, 1),
+    split_share: float = 0.5,
+) -> str:
     """Solve along a path drawn at random; every path ends in the same answer."""
-    return solve(problem, rng.choice(PLANS), split=rng.random() < 0.5)
+    plan = rng.choices(PLANS, plan_weights)[0]
+    return solve(problem, plan, split=rng.random() < split_share)
 
 
 def solve(problem: WordProblem, plan: str, split: bool) -> str:

@@ -1,0 +1,55 @@
+"""The ladder script, run for real at a small size."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LADDER = ROOT / "ch07_combine" / "ladder.py"
+
+
+def run(*arguments, cwd):
+    command = [sys.executable, str(LADDER), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+def test_the_ladder_climbs_draws_and_resumes(tmp_path):
+    small = ("--limit", "12", "--samples", "4", "--out", str(tmp_path / "run"))
+    done = run(*small, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "run" / "ladder.json").read_text())["rungs"]
+    assert [row["name"] for row in rows] == [
+        "direct answer",
+        "chain of thought",
+        "self-consistency, 4 votes",
+    ]
+    direct, thought, vote = rows
+    assert direct["tokens_per_problem"] < thought["tokens_per_problem"] < vote["tokens_per_problem"]
+    assert thought["accuracy"] > direct["accuracy"]
+    assert thought["gain"] == 0
+    assert all(row["low"] <= row["accuracy"] <= row["high"] for row in rows)
+    assert (tmp_path / "run" / "ladder.png").read_bytes().startswith(b"\x89PNG")
+    assert "against chain of thought" in done.stdout
+    again = run(*small, cwd=tmp_path)
+    assert again.returncode == 0
+    assert json.loads((tmp_path / "run" / "ladder.json").read_text())["rungs"] == rows
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model", "no/such/place/at all"), "neither a folder"),
+        (("--problems", "nonsense"), "nonsense"),
+        (("--limit", "0"), "limit"),
+        (("--temperature", "-1"), "temperature"),
+        (("--samples", "0"), "samples"),
+    ],
+)
+def test_what_a_user_can_put_right_is_one_line(tmp_path, arguments, message):
+    done = run(*arguments, "--out", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
