@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from shared.answers import answers_match
 from shared.intervals import PairedComparison, paired_bootstrap, wilson_interval
+from shared.llm import LLM
 from shared.model import ModelConfig
 from shared.problems import Problem
 from shared.records import Record, append, read_records, read_settings, resume
@@ -150,6 +151,8 @@ def evaluate(
         try:
             run_threads(partial(solve_one, technique, llm), todo, num_threads, keep)
         except KeyboardInterrupt:
+            if isinstance(llm, LLM):
+                llm.cancel()  # else it would finish what nobody waits for any more
             message = farewell(len(problems) - len(records), path)
             raise KeyboardInterrupt(message) from None
     seconds = time.perf_counter() - started if todo else elapsed

@@ -13,7 +13,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 
 import torch
@@ -69,7 +69,8 @@ class LLM:
             max_rows=max_rows,
             max_cache_bytes=max_cache_bytes,
         )
-        self._lock = threading.Lock()  # guards the two below
+        self._lock = threading.Lock()  # guards the three below
+        self._cancelled = False
         self._inbox: list[Request | ScoreRequest] = []
         self._worker: threading.Thread | None = None
 
@@ -159,6 +160,11 @@ class LLM:
         self._submit(request)
         return request.future.result()
 
+    def cancel(self) -> None:
+        """Give up on everything in flight; whoever waits for it gets a CancelledError."""
+        with self._lock:
+            self._cancelled = self._worker is not None
+
     def _encode(self, prompt: Prompt | Messages) -> list[int]:
         if isinstance(prompt, str):
             return self.tokenizer.encode(prompt, allow_special=True)
@@ -211,6 +217,7 @@ class LLM:
         while True:
             with self._lock:
                 arrived, self._inbox = self._inbox, []
+                cancelled, self._cancelled = self._cancelled, False
                 if not arrived and not self._batch.has_work:
                     self._worker = None
                     return
@@ -219,6 +226,8 @@ class LLM:
                 for work in arrived:
                     if isinstance(work, Request):
                         self._batch.add(work)
+                if cancelled:
+                    raise CancelledError("the model was told to cancel what it is working on")
                 self._score(scores)
                 if self._batch.has_work:
                     self._batch.step()

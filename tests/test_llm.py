@@ -1,7 +1,7 @@
 """What techniques hold in their hands: prompts, chats, streams, scores, threads and errors."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 import torch
@@ -200,6 +200,20 @@ def test_an_interrupted_call_gives_its_rows_back(random_folder, monkeypatch):
         llm.generate([[1]], SamplingParams(n=50, max_tokens=250, ignore_eos=True))
     llm.generate([[2]], SamplingParams(max_tokens=1))
     assert not llm._batch.requests
+
+
+def test_cancelling_wakes_everyone_who_waits_and_the_next_call_works(random_folder):
+    llm = LLM(str(random_folder))
+    params = SamplingParams(n=50, max_tokens=250, ignore_eos=True)
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(llm.generate, [[i]], params) for i in range(4)]
+        while len(llm._batch.requests) < 4:
+            pass
+        llm.cancel()
+        for future in waiting:
+            assert isinstance(future.exception(timeout=20), CancelledError)
+    llm.cancel()  # nothing in flight: nothing happens
+    assert len(llm.generate([[1]], SamplingParams(max_tokens=2))) == 1
 
 
 def test_one_row_that_cannot_fit_the_cache_is_refused_by_name(random_folder):

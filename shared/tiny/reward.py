@@ -143,10 +143,10 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument(
-        "--problems", type=int, default=1000, help="training problems to sample for"
+        "--problems", type=int, default=600, help="training problems to sample for"
     )
     parser.add_argument("--samples", type=int, default=2, help="solutions a problem")
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()

@@ -23,6 +23,7 @@ from __future__ import annotations
 import random
 import zlib
 from dataclasses import astuple, dataclass
+from operator import add, floordiv, mul, sub
 
 NAMES = ("Ana", "Ben", "Eva", "Leo", "Mia", "Sam", "Tom", "Zoe")
 ITEMS = ("apples", "beads", "books", "cards", "coins", "pens", "shells", "stamps")
@@ -211,8 +212,8 @@ def running_total(changes: list[Change], split: bool) -> list[str]:
 def equations(left: int, operator: str, right: int, split: bool) -> list[str]:
     """`left operator right = result` as one line, or split by hundreds, tens and ones."""
     if not split:
-        results = {"+": left + right, "-": left - right, "*": left * right, "/": left // right}
-        return [f"{left}{operator}{right}={results[operator]}"]
+        result = {"+": add, "-": sub, "*": mul, "/": floordiv}[operator](left, right)
+        return [f"{left}{operator}{right}={result}"]
     if operator in "+-":  # 45+42 -> 45+40, 85+2
         lines = []
         for part in place_values(right):
