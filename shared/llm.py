@@ -28,6 +28,7 @@ from shared.tokenizer import Tokenizer
 Prompt = str | list[int]
 Messages = list[dict[str, str]]
 MAX_ROWS = 512
+CANCELLED = "the model was told to cancel what it was working on"
 MAX_CACHE_BYTES = 4 << 30
 
 
@@ -163,7 +164,10 @@ class LLM:
     def cancel(self) -> None:
         """Give up on everything in flight; whoever waits for it gets a CancelledError."""
         with self._lock:
+            unseen, self._inbox = self._inbox, []
             self._cancelled = self._worker is not None
+        for work in unseen:
+            work.future.set_exception(CancelledError(CANCELLED))
 
     def _encode(self, prompt: Prompt | Messages) -> list[int]:
         if isinstance(prompt, str):
@@ -217,7 +221,9 @@ class LLM:
         while True:
             with self._lock:
                 arrived, self._inbox = self._inbox, []
-                cancelled, self._cancelled = self._cancelled, False
+                if self._cancelled:
+                    self._batch.abandon(CancelledError(CANCELLED))
+                    self._cancelled = False
                 if not arrived and not self._batch.has_work:
                     self._worker = None
                     return
@@ -226,8 +232,6 @@ class LLM:
                 for work in arrived:
                     if isinstance(work, Request):
                         self._batch.add(work)
-                if cancelled:
-                    raise CancelledError("the model was told to cancel what it is working on")
                 self._score(scores)
                 if self._batch.has_work:
                     self._batch.step()
