@@ -46,9 +46,9 @@ BASE = Recipe(SOLVING, EASY)
 LARGER = Recipe(SOLVING, FULL)
 # At last one habit prevails, as in any collection of human solutions: it is what greedy decoding
 # will follow, and it is not the most accurate one.
-FINAL = Recipe(
-    {"solve": 0.4, "direct": 0.05, "drill": 0.2, "review": 0.35}, FULL, (4, 2, 2, 2), 0.6
-)
+HABITS = ((4, 2, 2, 2), 0.6)
+FINAL = Recipe({"solve": 0.4, "direct": 0.05, "drill": 0.2, "review": 0.35}, FULL, *HABITS)
+REVIEW = Recipe({"solve": 0.25, "direct": 0.03, "drill": 0.07, "review": 0.65}, FULL, *HABITS)
 
 
 class Document(NamedTuple):
@@ -151,7 +151,7 @@ def review_document(
 ) -> Document:
     """A draft and what is said of it: a verdict, or the first wrong step and a new solution."""
     asked = prompts.ask(draft.problem.question)
-    if rng.random() < 0.5:
+    if rng.random() < 0.35:
         messages = prompts.follow_up(asked, draft.text, prompts.JUDGE)
         verdict = YES if draft.is_right else NO
         return chat_document(tokenizer, [*messages, reply(verdict)], first_trained=3)

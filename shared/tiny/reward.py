@@ -80,7 +80,32 @@ def collect(policy: Path, out: Path, num_problems: int, samples: int) -> None:
         )
 
 
-def fit(policy: Path, out: Path, num_steps: int, learning_rate: float, seed: int) -> None:
+def read_records(out: Path, drafts: Path | None) -> list[dict]:
+    """Solutions with rollouts, and the drafts of the policy's next stage, which have none."""
+    records = []
+    for path, seed in ((out / "rollouts.jsonl", SEED), (drafts, 0)):
+        if path is not None:
+            lines = path.read_text(encoding="utf-8").splitlines()
+            records += [{"seed": seed, **json.loads(line)} for line in lines]
+    return records
+
+
+def labelled(tokenizer: Tokenizer, record: dict) -> tuple[list[int], list[int], list[float]]:
+    """Token ids of a solution, where its steps end, and each step's share of successes.
+
+    A solution is itself a rollout from each of its steps: where no others were made, its own
+    outcome is the label.
+    """
+    question = training_problem(record["seed"], record["index"]).question
+    ids, ends = encode_steps(tokenizer, question, record["text"])
+    outcome = float(record["is_right"])
+    shares = record.get("shares", [None] * len(ends))
+    return ids, ends, [outcome if share is None else share for share in shares[: len(ends)]]
+
+
+def fit(
+    policy: Path, out: Path, drafts: Path | None, num_steps: int, learning_rate: float, seed: int
+) -> None:
     """Fit the shares with a scalar head on a copy of the policy's decoder."""
     torch.manual_seed(seed)
     base, tokenizer = load_model(policy), Tokenizer.from_folder(policy)
@@ -88,14 +113,7 @@ def fit(policy: Path, out: Path, num_steps: int, learning_rate: float, seed: int
     model.model.load_state_dict(base.model.state_dict())
     torch.nn.init.zeros_(model.score.weight)
     torch.nn.init.zeros_(model.score.bias)
-    examples = []
-    for line in (out / "rollouts.jsonl").read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
-        question = training_problem(SEED, record["index"]).question
-        ids, ends = encode_steps(tokenizer, question, record["text"])
-        if len(ends) == len(record["shares"]):
-            labelled = [(e, s) for e, s in zip(ends, record["shares"]) if s is not None]
-            examples.append((ids, [e for e, _ in labelled], [s for _, s in labelled]))
+    examples = [labelled(tokenizer, record) for record in read_records(out, drafts)]
     rng, optimizers, losses = random.Random(seed), make_optimizers(model, learning_rate), []
     for step in range(num_steps):
         for optimizer in optimizers:
@@ -142,11 +160,10 @@ def main() -> None:
         "--policy", type=Path, required=True, help="folder of the model that solves"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument(
-        "--problems", type=int, default=600, help="training problems to sample for"
-    )
+    parser.add_argument("--problems", type=int, default=600, help="training problems to sample for")
     parser.add_argument("--samples", type=int, default=2, help="solutions a problem")
-    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--drafts", type=Path, help="drafts.jsonl of the policy, for more labels")
+    parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -154,7 +171,7 @@ def main() -> None:
     if args.stage == "rollouts":
         collect(args.policy, args.out, args.problems, args.samples)
     else:
-        fit(args.policy, args.out, args.steps, args.learning_rate, args.seed)
+        fit(args.policy, args.out, args.drafts, args.steps, args.learning_rate, args.seed)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
     python -m shared.tiny.train base --out runs/base                     # easy numbers
     python -m shared.tiny.train full --base runs/base --out runs/full    # the full ranges
     python -m shared.tiny.train final --base runs/full --out runs/final  # + judging and revising
+    python -m shared.tiny.train review --base runs/final --out runs/review    # more of that
 
 Killed runs go on where they last saved. Progress goes to `log.csv`, its picture to `loss.png`.
 Hidden matrices are trained with Muon (Jordan 2024), everything else with AdamW; matrix products
@@ -31,7 +32,7 @@ from torch import Tensor, nn
 from shared.checkpoint import load_model
 from shared.llm import LLM
 from shared.model import ModelConfig, Qwen
-from shared.tiny.documents import BASE, FINAL, LARGER, Document, draw_documents
+from shared.tiny.documents import BASE, FINAL, LARGER, REVIEW, Document, draw_documents
 from shared.tiny.drafts import read_drafts, sample_drafts, write_drafts
 from shared.tiny.vocabulary import train_vocabulary
 from shared.tokenizer import Tokenizer
@@ -57,9 +58,9 @@ TOKENS_PER_BATCH = 8_000  # padding included
 POOL = 1024  # documents that are sorted by length before they are cut into batches
 WARMUP_STEPS = 100
 SAVE_EVERY = 250  # steps
-STEPS = {"base": 6_000, "full": 1_000, "final": 800}
-PEAK_RATES = {"base": 5e-3, "full": 2e-3, "final": 1e-3}
-RECIPES = {"base": BASE, "full": LARGER, "final": FINAL}
+STEPS = {"base": 6_000, "full": 1_000, "final": 800, "review": 1_000}
+PEAK_RATES = {"base": 5e-3, "full": 2e-3, "final": 1e-3, "review": 1.5e-3}
+RECIPES = {"base": BASE, "full": LARGER, "final": FINAL, "review": REVIEW}
 NUM_DRAFTS = 5_000
 FOLDER_FILES = (
     "config.json",
@@ -262,12 +263,14 @@ def train_base(folder: Path, num_steps: int, seed: int) -> None:
 
 
 def train_further(base: Path, folder: Path, stage: str, num_steps: int, seed: int) -> None:
-    """Go on from another stage's model: "full" on larger numbers, "final" on own drafts too."""
+    """Go on from another stage's model: "full" on larger numbers, the others on drafts too."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in FOLDER_FILES:
         shutil.copy(base / name, folder / name)
     drafts = []
-    if stage == "final":
+    if stage in ("final", "review"):
+        if stage == "review":
+            shutil.copy(base / "drafts.jsonl", folder / "drafts.jsonl")
         if not (folder / "drafts.jsonl").exists():
             sampled = sample_drafts(LLM(str(base)), NUM_DRAFTS, seed=seed)
             write_drafts(folder / "drafts.jsonl", sampled)
