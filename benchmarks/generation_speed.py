@@ -72,6 +72,7 @@ def transformers_engine(folder: Path, dtype: torch.dtype, batched: bool) -> Gene
                 min_new_tokens=new_tokens,
                 max_new_tokens=new_tokens,
                 pad_token_id=0,
+                repetition_penalty=1.0,  # some folders' generation_config.json sets one
                 **how,
             )
             completions += output[:, width:].tolist()
@@ -93,8 +94,8 @@ def run_engine(args: argparse.Namespace) -> dict:
     problems = load_problems("word", limit=args.prompts)
     prompt_ids = [tokenizer.encode_chat(prompts.ask(problem.question)) for problem in problems]
     if args.check:
-        # An end-of-turn token is forbidden in transformers' loop and ignored in ours, so only
-        # what comes before one can be compared.
+        # Short enough that no prompt reaches its end of turn: transformers' loop forbids that
+        # token before `new_tokens`, ours only ignores it.
         return {"texts": engine(prompt_ids[:4], 1, min(16, args.new_tokens), 0.0)}
     engine(prompt_ids[:2], 2, 4, args.temperature)  # warm-up
     start = time.perf_counter()
@@ -129,7 +130,9 @@ def compare_engines(args: argparse.Namespace) -> None:
     """Check, time in turns, print the table."""
     checks = {engine: in_process(engine, "--check")["texts"] for engine in args.engines}
     agree = all(texts == checks["ours"] for texts in checks.values()) if "ours" in checks else True
-    print(f"greedy continuations agree: {'yes' if agree else 'NO'}")
+    if not agree:
+        sys.exit(f"greedy continuations differ, so timings would mean nothing: {checks}")
+    print("greedy continuations agree")
     results: dict[str, list[dict]] = {engine: [] for engine in args.engines}
     for _ in range(args.runs):
         for engine in args.engines:

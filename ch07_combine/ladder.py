@@ -11,6 +11,7 @@ chain of thought, on the same problems, with the 95% interval of the difference.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from collections import Counter
@@ -22,27 +23,18 @@ import matplotlib.pyplot as plt
 
 from shared import (
     LLM,
-    Completion,
     Problem,
     SamplingParams,
     Solution,
-    extract_answer,
     load_problems,
     prompts,
 )
-from shared.answers import normalize_answer
+from shared.answers import final_answer, normalize_answer
 from shared.cli import friendly_errors
 from shared.evaluate import Evaluation, compare, evaluate
 from shared.plots import plot_accuracy_against_tokens, save_figure, use_style
 
 GREEDY = SamplingParams(temperature=0, max_tokens=700)
-
-
-def final_answer(completion: Completion) -> str | None:
-    """The answer of a completion; None where it was cut off before it boxed one."""
-    if completion.finish_reason == "length" and "\\boxed" not in completion.text:
-        return None
-    return extract_answer(completion.text)
 
 
 def direct_answer(llm: LLM, problem: Problem, *, params: SamplingParams = GREEDY) -> Solution:
@@ -92,8 +84,15 @@ def climb(llm: LLM, problems: list[Problem], ladder: dict, out: Path) -> dict[st
     for number, (name, technique) in enumerate(ladder.items(), 1):
         print(f"{name} ...", file=sys.stderr)
         file = out / f"{number}_{name.replace(', ', '_').replace(' ', '_')}.jsonl"
-        evaluations[name] = evaluate(technique, llm, problems, out=file)
+        settings = {"device": str(llm.model.device), "weights": weights_fingerprint(llm)}
+        evaluations[name] = evaluate(technique, llm, problems, out=file, settings=settings)
     return evaluations
+
+
+def weights_fingerprint(llm: LLM) -> str:
+    """A short hash of a few weights: a retrained model must not read back an old ladder."""
+    embeddings = llm.model.model.embed_tokens.weight[:64].float().cpu()
+    return hashlib.sha256(embeddings.numpy().tobytes()).hexdigest()[:12]
 
 
 def table(evaluations: dict[str, Evaluation]) -> list[dict]:
@@ -105,6 +104,7 @@ def table(evaluations: dict[str, Evaluation]) -> list[dict]:
             "problems": len(evaluation.records),
             "forward_passes": evaluation.cost.forward_passes,
             "seconds": evaluation.seconds,
+            "errors": evaluation.num_errors,
             "gain": gain.difference,
             "gain_low": gain.low,
             "gain_high": gain.high,
@@ -166,6 +166,8 @@ def main() -> None:
         args.out.mkdir(parents=True, exist_ok=True)
         rows = table(climb(llm, problems, ladder, args.out))
     print_table(rows)
+    if any(row["errors"] for row in rows):
+        print("questions that failed:", {row["name"]: row["errors"] for row in rows})
     title = f"{llm.name} on {len(problems)} problems ({args.problems})"
     draw(rows, title, args.out / "ladder.png")
     settings = {name: str(value) for name, value in vars(args).items() if name != "out"}

@@ -28,6 +28,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from shared.math_worker import same_expression
+from shared.solution import Completion
 
 MAX_CHARS = 500  # longer answers are compared to the letter only
 
@@ -98,11 +99,19 @@ def _last_statement(text: str) -> str | None:
 
 
 def _first_number(text: str, last: bool = False) -> str | None:
-    match = None
-    for match in _NUMBER.finditer(text):
-        if not last:
-            break
+    matches = list(_NUMBER.finditer(text)) if last else [_NUMBER.search(text)]
+    match = matches[-1] if matches else None
     return match and match["sign"].replace("\u2212", "-").strip("+") + match["size"]
+
+
+def final_answer(completion: Completion) -> str | None:
+    """The answer of a completion; None where it was cut off before it could box one.
+
+    A number in the middle of an unfinished solution is no answer.
+    """
+    if completion.finish_reason == "length" and "\\boxed" not in completion.text:
+        return None
+    return extract_answer(completion.text)
 
 
 def answers_match(predicted: str | None, gold: str) -> bool:

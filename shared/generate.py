@@ -164,7 +164,7 @@ class BatchGenerator:
         self.model, self.tokenizer = model, tokenizer
         self.max_rows = max_rows
         self.stop_ids = stop_ids
-        self.stop_tokens = torch.tensor(stop_ids, device=model.device)
+        self.stop_tokens = torch.tensor(stop_ids, dtype=torch.long, device=model.device)
         self.special_ids = set(tokenizer.special_tokens.values())
         config = model.config
         values_per_token = 2 * config.num_layers * config.num_kv_heads * config.head_dim

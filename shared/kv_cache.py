@@ -118,19 +118,22 @@ class KVCache:
         self.lengths = self.lengths + num_tokens
 
     def _reserve(self, rows: int, columns: int) -> None:
-        """Grow the rectangle to at least rows x columns, keeping what is stored."""
+        """Grow the rectangle to at least rows x columns, keeping what live rows have stored."""
         _, old_rows, _, old_columns, _ = self.keys.shape
         if rows <= old_rows and columns <= old_columns:
             return
+        # Growing copies everything anyway: what no live row needs is given back on that occasion.
         if columns > old_columns:
             columns = max(columns + COLUMN_STEP, old_columns * 5 // 4)
-        rows, columns = max(rows, old_rows), max(columns, old_columns)
+        else:
+            columns = int(self.lengths.max()) + COLUMN_STEP
+        kept_rows, kept_columns = min(rows, old_rows), min(columns, old_columns)
         for name in ("keys", "values"):
             old = getattr(self, name)
             num_layers, _, num_kv_heads, _, head_dim = old.shape
-            # Zeros, not bare memory: a masked column has weight 0, but 0 x NaN would still be NaN.
+            # Zeros, because a masked column weighs 0 but 0 x NaN would be NaN.
             new = old.new_zeros(num_layers, rows, num_kv_heads, columns, head_dim)
-            new[:, :old_rows, :, :old_columns] = old
+            new[:, :kept_rows, :, :kept_columns] = old[:, :kept_rows, :, :kept_columns]
             setattr(self, name, new)
 
 

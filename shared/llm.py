@@ -58,6 +58,8 @@ class LLM:
         `max_rows` completions at most are generated at the same time, and fewer if their cache
         would not fit `max_cache_bytes`; the rest wait their turn.
         """
+        if max_rows < 1:
+            raise ValueError(f"max_rows must be at least 1, not {max_rows}")
         folder = resolve_folder(model)
         self.name = str(model)
         self.model: Qwen = load_model(folder, device=device, dtype=dtype)
@@ -156,6 +158,8 @@ class LLM:
         )
         if not completion_ids:
             return []
+        self._check_ids(prompt_ids)
+        self._check_ids(completion_ids)
         self._check_prompt(prompt_ids + completion_ids[:-1])
         request = ScoreRequest(prompt_ids, completion_ids)
         self._submit(request)
@@ -175,18 +179,21 @@ class LLM:
         is_chat = bool(prompt) and isinstance(prompt[0], dict)
         return self.tokenizer.encode_chat(prompt) if is_chat else list(prompt)
 
-    def _check_prompt(self, ids: list[int]) -> None:
-        config = self.model.config
+    def _check_ids(self, ids: list[int]) -> None:
+        vocab_size = self.model.config.vocab_size
         if not ids:
             raise ValueError("the prompt is empty: a model needs at least one token to go on from")
+        if outside := [i for i in ids if not 0 <= i < vocab_size]:
+            raise ValueError(f"token ids {outside[:5]} are not within 0..{vocab_size - 1}")
+
+    def _check_prompt(self, ids: list[int]) -> None:
+        config = self.model.config
+        self._check_ids(ids)
         if len(ids) >= config.max_positions:
             raise ValueError(
                 f"the prompt has {len(ids)} tokens, but the context of {self.name} is "
                 f"{config.max_positions} and one place at least must be left to generate into"
             )
-        outside = [i for i in ids if not 0 <= i < config.vocab_size]
-        if outside:
-            raise ValueError(f"token ids {outside[:5]} are not within 0..{config.vocab_size - 1}")
 
     def _request(
         self, ids: list[int], params: SamplingParams, on_token: Callable[[int], None] | None = None

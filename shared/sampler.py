@@ -28,7 +28,8 @@ class SamplingParams:
     min_p         keep tokens at least this likely, relative to the most likely one (0: off)
     max_tokens    generate at most so many tokens
     stop          text at which to stop; it is cut off the completion
-    seed          the same seed gives the same completions, whatever else is being generated
+    seed          the same seed gives the same completions whatever else is being generated (up to
+                  rounding: in bfloat16 on a GPU the batch size can change a near-tie)
     ignore_eos    go on after the end-of-turn token (for benchmarks)
     logprobs      also record the log-probabilities of the so many most likely tokens at each step
 

@@ -29,7 +29,8 @@ def judge(llm: LLM, question: str, solution: str) -> float:
     Of the two answers only: P(Yes) / (P(Yes) + P(No)). (Generative verifiers, Zhang 2024)
     """
     messages = prompts.follow_up(prompts.ask(question), solution, prompts.JUDGE)
-    yes, no = (sum(llm.score(messages, word)) for word in ("Yes", "No"))
+    prompt = llm.tokenizer.encode_chat(messages, enable_thinking=False)
+    yes, no = (sum(llm.score(prompt, word)) for word in ("Yes", "No"))
     return 1 / (1 + math.exp(min(no - yes, 700.0)))
 
 

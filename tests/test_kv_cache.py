@@ -4,6 +4,7 @@ import random
 
 import pytest
 import torch
+from hub_models import random_hub_model
 from torch import Tensor
 
 from shared.kv_cache import KVCache, rows_without
@@ -180,3 +181,18 @@ def test_rows_without_moves_only_the_last_rows() -> None:
         rows = rows_without(6, dropped)
         assert sorted(rows) == sorted(set(range(6)) - dropped)
         assert all(row == place or row >= len(rows) for place, row in enumerate(rows))
+
+
+def test_room_that_no_live_row_needs_is_given_back_when_the_cache_grows():
+    config = ModelConfig.from_dict(random_hub_model("qwen3").config.to_dict())
+    cache = KVCache(config)
+    cache.add_rows(50)
+    cache.begin(300)
+    cache.advance(300)
+    cache.select([0, 1])
+    cache.begin(1000)  # two rows of 1,300 columns, not fifty
+    bytes_per_token = 2 * 4 * config.num_layers * config.num_kv_heads * config.head_dim
+    assert cache.num_bytes <= 2 * 1.1 * 1300 * bytes_per_token
+    cache.truncate([10, 10])
+    cache.add_rows(60)
+    assert cache.num_bytes <= 62 * 80 * bytes_per_token

@@ -72,7 +72,9 @@ def test_word_problems_are_held_out_and_distinct():
 
 def test_a_text_drawn_twice_comes_once(monkeypatch):
     few = [sample_problem(random.Random(i), "test") for i in range(5)]
-    monkeypatch.setattr("shared.problems.sample_problem", lambda rng, split: rng.choice(few))
+    monkeypatch.setattr(
+        "shared.problems.sample_problem", lambda rng, split, changes: rng.choice(few)
+    )
     problems = load_problems("word", limit=5)
     assert {p.question for p in problems} == {problem.question for problem in few}
     assert [p.id for p in problems] == [f"word/test/0/{i}" for i in range(5)]

@@ -65,7 +65,7 @@ class Draft:
     problem: WordProblem
     text: str
     is_right: bool
-    wrong_step: str  # the first line that is wrong; "" where all lines are right
+    wrong_step: str  # the first line that is wrong; "" where the answer is right
 
 
 def draw_documents(

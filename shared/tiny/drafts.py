@@ -51,6 +51,7 @@ def sample_drafts(
         }
         for index, (problem, output) in enumerate(zip(problems, outputs))
         for completion in output.completions
+        if completion.finish_reason == "stop"  # one cut short has no wrong step to point at
     ]
 
 

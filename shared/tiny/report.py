@@ -17,11 +17,10 @@ from shared import (
     Problem,
     SamplingParams,
     answers_match,
-    extract_answer,
     load_problems,
     prompts,
 )
-from shared.answers import normalize_answer
+from shared.answers import final_answer, normalize_answer
 from shared.intervals import paired_bootstrap, pass_at_k, wilson_interval
 from shared.scorers import ProcessRewardModel, aggregate_scores, judge
 from shared.solution import Completion
@@ -33,8 +32,7 @@ N = 16
 
 def is_right(completion: Completion, problem: Problem) -> bool:
     """Whether a finished completion has the right answer."""
-    answer = extract_answer(completion.text) if completion.finish_reason == "stop" else None
-    return answers_match(answer, problem.answer)
+    return answers_match(final_answer(completion), problem.answer)
 
 
 def sample(
@@ -48,8 +46,7 @@ def sample(
 
 def vote(completions: list[Completion]) -> str | None:
     """The most frequent answer; a tie goes to the one seen first."""
-    finished = [c for c in completions if c.finish_reason == "stop"]
-    answers = [answer for c in finished if (answer := extract_answer(c.text)) is not None]
+    answers = [answer for c in completions if (answer := final_answer(c)) is not None]
     votes = Counter(map(normalize_answer, answers))
     return max(votes, key=votes.get, default=None)
 
@@ -84,7 +81,7 @@ def answering(llm: LLM, problems: list[Problem], pool: list[list[Completion]]) -
         "direct answer, greedy": with_interval(greedy(prompts.DIRECT)),
         "chain of thought, greedy": with_interval(steps),
         "chain of thought, single samples": round(sum(map(sum, right)) / len(right) / N, 4),
-        "pass@16": round(sum(pass_at_k(N, sum(row), N) for row in right) / len(right), 4),
+        f"pass@{N}": round(sum(pass_at_k(N, sum(row), N) for row in right) / len(right), 4),
     }
     for n in (4, 8, 16):
         voted = [answers_match(vote(row[:n]), p.answer) for row, p in zip(pool, problems)]

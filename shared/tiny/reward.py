@@ -54,7 +54,7 @@ def rollout_starts(llm: LLM, draft: dict) -> dict[int, list[int]]:
 
 def collect(policy: Path, out: Path, num_problems: int, samples: int) -> None:
     """Write one line a solution: problem index, text, share of successes after some steps."""
-    llm, path = LLM(str(policy), max_rows=384), out / "rollouts.jsonl"
+    llm, path = LLM(str(policy), device="cpu"), out / "rollouts.jsonl"
     drafts = sample_drafts(llm, num_problems, samples=samples, seed=SEED)
     done = len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
     params = SamplingParams(n=ROLLOUTS, temperature=0.8, max_tokens=700, seed=SEED)
@@ -108,7 +108,7 @@ def fit(
 ) -> None:
     """Fit the shares with a scalar head on a copy of the policy's decoder."""
     torch.manual_seed(seed)
-    base, tokenizer = load_model(policy), Tokenizer.from_folder(policy)
+    base, tokenizer = load_model(policy, "cpu", torch.float32), Tokenizer.from_folder(policy)
     model = ProcessRewardModel(base.config)
     model.model.load_state_dict(base.model.state_dict())
     torch.nn.init.zeros_(model.score.weight)
