@@ -38,13 +38,14 @@ def first_wrong_step(problem: WordProblem, text: str) -> str:
 def sample_drafts(
     llm: LLM, count: int, *, samples: int = 1, seed: int = 0, temperature: float = 0.8
 ) -> list[dict]:
-    """Sample solutions of `count` training problems: {"index", "text", "is_right"} each."""
+    """Sample solutions of `count` training problems: {"seed", "index", "text", "is_right"} each."""
     problems = [training_problem(seed, index) for index in range(count)]
     asked = [llm.tokenizer.encode_chat(prompts.ask(problem.question)) for problem in problems]
     params = SamplingParams(n=samples, temperature=temperature, max_tokens=700, seed=seed)
     outputs = llm.generate(asked, params)
     return [
         {
+            "seed": seed,
             "index": index,
             "text": completion.text,
             "is_right": answers_match(extract_answer(completion.text), str(problem.answer)),

@@ -29,11 +29,12 @@ from shared.generate import pad_right
 from shared.llm import LLM
 from shared.sampler import SamplingParams
 from shared.scorers import ProcessRewardModel, encode_steps
-from shared.tiny.drafts import sample_drafts, training_problem
+from shared.tiny.drafts import sample_drafts, training_problem, write_drafts
 from shared.tiny.train import append_csv, learning_rate_at, make_optimizers, round_up
 from shared.tokenizer import Tokenizer
 
 SEED = 1  # another stream of problems than the drafts that the policy was trained on
+MORE_SEED = 2  # and another one, for solutions without rollouts
 ROLLOUTS = 4
 LABELS = 4  # steps of a solution, drawn at random, that rollouts are made from
 CHUNK = 100  # problems between two writes
@@ -80,13 +81,12 @@ def collect(policy: Path, out: Path, num_problems: int, samples: int) -> None:
         )
 
 
-def read_records(out: Path, drafts: Path | None) -> list[dict]:
-    """Solutions with rollouts, and the drafts of the policy's next stage, which have none."""
+def read_records(out: Path, drafts: list[Path]) -> list[dict]:
+    """Solutions with rollouts, and drafts, which have none."""
     records = []
-    for path, seed in ((out / "rollouts.jsonl", SEED), (drafts, 0)):
-        if path is not None:
-            lines = path.read_text(encoding="utf-8").splitlines()
-            records += [{"seed": seed, **json.loads(line)} for line in lines]
+    for path, seed in ((out / "rollouts.jsonl", SEED), *((path, 0) for path in drafts)):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        records += [{"seed": seed, **json.loads(line)} for line in lines]
     return records
 
 
@@ -104,7 +104,13 @@ def labelled(tokenizer: Tokenizer, record: dict) -> tuple[list[int], list[int], 
 
 
 def fit(
-    policy: Path, out: Path, drafts: Path | None, num_steps: int, learning_rate: float, seed: int
+    policy: Path,
+    out: Path,
+    drafts: list[Path],
+    start: Path | None,
+    num_steps: int,
+    learning_rate: float,
+    seed: int,
 ) -> None:
     """Fit the shares with a scalar head on a copy of the policy's decoder."""
     torch.manual_seed(seed)
@@ -113,6 +119,8 @@ def fit(
     model.model.load_state_dict(base.model.state_dict())
     torch.nn.init.zeros_(model.score.weight)
     torch.nn.init.zeros_(model.score.bias)
+    if start is not None:
+        model.load_state_dict(ProcessRewardModel.from_folder(start).state_dict())
     examples = [labelled(tokenizer, record) for record in read_records(out, drafts)]
     rng, optimizers, losses = random.Random(seed), make_optimizers(model, learning_rate), []
     for step in range(num_steps):
@@ -155,14 +163,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("stage", choices=("rollouts", "train"))
+    parser.add_argument("stage", choices=("rollouts", "drafts", "train"))
     parser.add_argument(
         "--policy", type=Path, required=True, help="folder of the model that solves"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--problems", type=int, default=600, help="training problems to sample for")
     parser.add_argument("--samples", type=int, default=2, help="solutions a problem")
-    parser.add_argument("--drafts", type=Path, help="drafts.jsonl of the policy, for more labels")
+    parser.add_argument("--drafts", type=Path, nargs="*", default=[], help="more solutions")
+    parser.add_argument("--start", type=Path, help="folder of a reward model to go on from")
     parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -170,8 +179,19 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     if args.stage == "rollouts":
         collect(args.policy, args.out, args.problems, args.samples)
+    elif args.stage == "drafts":
+        llm = LLM(str(args.policy), device="cpu")
+        write_drafts(args.out / "drafts.jsonl", sample_drafts(llm, args.problems, seed=MORE_SEED))
     else:
-        fit(args.policy, args.out, args.drafts, args.steps, args.learning_rate, args.seed)
+        fit(
+            args.policy,
+            args.out,
+            args.drafts,
+            args.start,
+            args.steps,
+            args.learning_rate,
+            args.seed,
+        )
 
 
 if __name__ == "__main__":
