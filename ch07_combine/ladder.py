@@ -144,7 +144,7 @@ def parse_args() -> argparse.Namespace:
     add = parser.add_argument
     add("--model", default="tiny", help='"tiny", a folder, or a hub id (default: tiny)')
     add("--problems", default="word", help="as for every script (default: word)")
-    add("--limit", type=int, default=400, help="how many problems (default: 400)")
+    add("--limit", type=int, default=200, help="how many problems (default: 200)")
     add("--samples", type=int, default=16, help="most votes, a power of 2 (default: 16)")
     add("--temperature", type=float, default=0.6, help="of the votes (default: 0.6)")
     add("--max-tokens", type=int, default=700, help="longest completion (default: 700)")

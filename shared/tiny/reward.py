@@ -1,7 +1,7 @@
 """Train the shipped process reward model: which beginnings of a solution lead to the answer?
 
-    python -m shared.tiny.reward rollouts --policy runs/tiny/base --out runs/reward
-    python -m shared.tiny.reward train --policy runs/tiny/base --out runs/reward
+    python -m shared.tiny.reward rollouts --policy runs/full --out runs/reward
+    python -m shared.tiny.reward train --policy runs/full --out runs/reward
 
 `rollouts` samples solutions of training problems, cuts each after some of its steps, lets the
 policy finish each beginning several times, and writes down how often that ended in the right
