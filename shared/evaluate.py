@@ -138,6 +138,7 @@ def evaluate(
     bar = tqdm(total=len(problems), initial=len(records), disable=None if progress else True)
 
     def keep(record: Record) -> None:
+        """Write a finished question down and show the accuracy so far."""
         if record.error and all(record.error != r.error for r in records.values()):
             log.warning("question %s failed: %s", record.id, record.error)
         record.elapsed = round(time.perf_counter() - started, 3)

@@ -5,7 +5,7 @@ applied in vLLM's order: temperature, min-p, top-k, top-p; each sees what the on
 All take a batch: every row has parameters of its own, as columns [B, 1].
 
 A draw needs one uniform number a row: the token is where the cumulative distribution passes it.
-Nothing else is random, so a row's text depends on its own numbers and on no other row.
+Nothing else is random, so a row's text depends on its own numbers and on no other row (up to rounding).
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ class RowParams:
         """One row of the batch for each of `rows`."""
 
         def column(name: str, dtype: torch.dtype = torch.float32) -> Tensor:
+            """One parameter of all rows, [B, 1]."""
             return torch.tensor([[getattr(p, name)] for p in rows], dtype=dtype, device=device)
 
         top_k = column("top_k", torch.long)
