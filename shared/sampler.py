@@ -5,7 +5,8 @@ applied in vLLM's order: temperature, min-p, top-k, top-p; each sees what the on
 All take a batch: every row has parameters of its own, as columns [B, 1].
 
 A draw needs one uniform number a row: the token is where the cumulative distribution passes it.
-Nothing else is random, so a row's text depends on its own numbers and on no other row (up to rounding).
+Nothing else is random, so, up to rounding, a row's text
+depends on its own numbers and on no other row.
 """
 
 from __future__ import annotations
