@@ -36,10 +36,10 @@ def first_wrong_step(problem: WordProblem, text: str) -> str:
 
 
 def sample_drafts(
-    llm: LLM, count: int, *, samples: int = 1, seed: int = 0, temperature: float = 0.8
+    llm: LLM, indices: range, *, samples: int = 1, seed: int = 0, temperature: float = 0.8
 ) -> list[dict]:
-    """Sample solutions of `count` training problems: {"seed", "index", "text", "is_right"} each."""
-    problems = [training_problem(seed, index) for index in range(count)]
+    """Sample solutions of training problems: {"seed", "index", "text", "is_right"} each."""
+    problems = [training_problem(seed, index) for index in indices]
     asked = [llm.tokenizer.encode_chat(prompts.ask(problem.question)) for problem in problems]
     params = SamplingParams(n=samples, temperature=temperature, max_tokens=700, seed=seed)
     outputs = llm.generate(asked, params)
@@ -50,15 +50,17 @@ def sample_drafts(
             "text": completion.text,
             "is_right": answers_match(extract_answer(completion.text), str(problem.answer)),
         }
-        for index, (problem, output) in enumerate(zip(problems, outputs))
+        for index, problem, output in zip(indices, problems, outputs)
         for completion in output.completions
         if completion.finish_reason == "stop"  # one cut short has no wrong step to point at
     ]
 
 
 def write_drafts(path: Path, drafts: list[dict]) -> None:
-    """One JSON line a draft."""
-    path.write_text("".join(json.dumps(draft) + "\n" for draft in drafts), encoding="utf-8")
+    """One JSON line a draft; the file appears when it is whole."""
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text("".join(json.dumps(d) + "\n" for d in drafts), encoding="utf-8")
+    unfinished.replace(path)
 
 
 def read_drafts(path: Path, seed: int = 0) -> list[Draft]:

@@ -33,11 +33,11 @@ from shared.tiny.drafts import sample_drafts, training_problem, write_drafts
 from shared.tiny.train import append_csv, learning_rate_at, make_optimizers, round_up
 from shared.tokenizer import Tokenizer
 
-SEED = 1  # another stream of problems than the drafts that the policy was trained on
-MORE_SEED = 2  # and another one, for solutions without rollouts
+ROLLOUT_SEED = 1  # another stream of problems than the drafts that the policy was trained on
+DRAFT_SEED = 2  # and another one, for solutions without rollouts
 ROLLOUTS = 4
 LABELS = 4  # steps of a solution, drawn at random, that rollouts are made from
-CHUNK = 100  # problems between two writes
+CHUNKS = {"rollouts": 100, "drafts": 1_000}  # problems a file
 
 
 def rollout_starts(llm: LLM, draft: dict) -> dict[int, list[int]]:
@@ -45,7 +45,7 @@ def rollout_starts(llm: LLM, draft: dict) -> dict[int, list[int]]:
     lines = draft["text"].split("\n")
     rng = random.Random(f"{draft['index']} {draft['text']}")
     steps = sorted(rng.sample(range(len(lines) - 1), min(LABELS, len(lines) - 1)))
-    asked = prompts.ask(training_problem(SEED, draft["index"]).question)
+    asked = prompts.ask(training_problem(ROLLOUT_SEED, draft["index"]).question)
     starts = {}
     for step in steps:
         begun = {"role": "assistant", "content": "\n".join(lines[: step + 1]) + "\n"}
@@ -53,41 +53,47 @@ def rollout_starts(llm: LLM, draft: dict) -> dict[int, list[int]]:
     return starts
 
 
-def collect(policy: Path, out: Path, num_problems: int, samples: int) -> None:
-    """Write one line a solution: problem index, text, share of successes after some steps."""
-    llm, path = LLM(str(policy), device="cpu"), out / "rollouts.jsonl"
-    drafts = sample_drafts(llm, num_problems, samples=samples, seed=SEED)
-    done = len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
-    params = SamplingParams(n=ROLLOUTS, temperature=0.8, max_tokens=700, seed=SEED)
-    for first in range(done, len(drafts), CHUNK):
-        began, lines = time.time(), []
-        chunk = drafts[first : first + CHUNK]
-        starts = [rollout_starts(llm, draft) for draft in chunk]
-        outputs = iter(llm.generate([ids for each in starts for ids in each.values()], params))
-        for draft, each in zip(chunk, starts):
-            gold = str(training_problem(SEED, draft["index"]).answer)
-            shares: list[float | None] = [None] * len(draft["text"].split("\n"))
-            shares[-1] = float(draft["is_right"])
-            for step in each:
-                completions = next(outputs).completions
-                right = [answers_match(extract_answer(c.text), gold) for c in completions]
-                shares[step] = sum(right) / len(right)
-            lines.append(json.dumps({**draft, "shares": shares}))
-        with path.open("a", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-        print(
-            f"{first + len(chunk)} of {len(drafts)} solutions, {time.time() - began:.0f} s",
-            flush=True,
-        )
+def collect_rollouts(llm: LLM, indices: range) -> list[dict]:
+    """Solutions of problems, each with the share of successes after some of its steps."""
+    drafts = sample_drafts(llm, indices, seed=ROLLOUT_SEED)
+    starts = [rollout_starts(llm, draft) for draft in drafts]
+    params = SamplingParams(n=ROLLOUTS, temperature=0.8, max_tokens=700, seed=ROLLOUT_SEED)
+    outputs = iter(llm.generate([ids for each in starts for ids in each.values()], params))
+    for draft, each in zip(drafts, starts):
+        gold = str(training_problem(ROLLOUT_SEED, draft["index"]).answer)
+        shares: list[float | None] = [None] * len(draft["text"].split("\n"))
+        shares[-1] = float(draft["is_right"])
+        for step in each:
+            completions = next(outputs).completions
+            right = [answers_match(extract_answer(c.text), gold) for c in completions]
+            shares[step] = sum(right) / len(right)
+        draft["shares"] = shares
+    return drafts
 
 
-def read_records(out: Path, drafts: list[Path]) -> list[dict]:
+def collect(policy: Path, out: Path, stage: str, num_problems: int) -> None:
+    """Write the solutions of `num_problems` training problems, a file for every few of them."""
+    llm, chunk = LLM(str(policy), device="cpu"), CHUNKS[stage]
+    for first in range(0, num_problems, chunk):
+        path, began = out / f"{stage}-{first:06}.jsonl", time.time()
+        if path.exists():
+            continue
+        indices = range(first, first + chunk)
+        if stage == "rollouts":
+            write_drafts(path, collect_rollouts(llm, indices))
+        else:
+            write_drafts(path, sample_drafts(llm, indices, seed=DRAFT_SEED))
+        print(f"{path.name}: {time.time() - began:.0f} s", flush=True)
+
+
+def read_records(out: Path) -> list[dict]:
     """Solutions with rollouts, and drafts, which have none."""
-    records = []
-    for path, seed in ((out / "rollouts.jsonl", SEED), *((path, 0) for path in drafts)):
-        lines = path.read_text(encoding="utf-8").splitlines()
-        records += [{"seed": seed, **json.loads(line)} for line in lines]
-    return records
+    paths = sorted(out.glob("rollouts-*.jsonl")) + sorted(out.glob("drafts-*.jsonl"))
+    if not paths:
+        raise SystemExit(f"{out} has no solutions yet: run the stages rollouts and drafts first")
+    return [
+        json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def labelled(tokenizer: Tokenizer, record: dict) -> tuple[list[int], list[int], list[float]]:
@@ -106,8 +112,6 @@ def labelled(tokenizer: Tokenizer, record: dict) -> tuple[list[int], list[int], 
 def fit(
     policy: Path,
     out: Path,
-    drafts: list[Path],
-    start: Path | None,
     num_steps: int,
     learning_rate: float,
     seed: int,
@@ -119,9 +123,7 @@ def fit(
     model.model.load_state_dict(base.model.state_dict())
     torch.nn.init.zeros_(model.score.weight)
     torch.nn.init.zeros_(model.score.bias)
-    if start is not None:
-        model.load_state_dict(ProcessRewardModel.from_folder(start).state_dict())
-    examples = [labelled(tokenizer, record) for record in read_records(out, drafts)]
+    examples = [labelled(tokenizer, record) for record in read_records(out)]
     rng, optimizers, losses = random.Random(seed), make_optimizers(model, learning_rate), []
     for step in range(num_steps):
         for optimizer in optimizers:
@@ -168,30 +170,16 @@ def main() -> None:
         "--policy", type=Path, required=True, help="folder of the model that solves"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--problems", type=int, default=600, help="training problems to sample for")
-    parser.add_argument("--samples", type=int, default=2, help="solutions a problem")
-    parser.add_argument("--drafts", type=Path, nargs="*", default=[], help="more solutions")
-    parser.add_argument("--start", type=Path, help="folder of a reward model to go on from")
-    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--problems", type=int, default=1_000, help="training problems to solve")
+    parser.add_argument("--steps", type=int, default=3_000)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    if args.stage == "rollouts":
-        collect(args.policy, args.out, args.problems, args.samples)
-    elif args.stage == "drafts":
-        llm = LLM(str(args.policy), device="cpu")
-        write_drafts(args.out / "drafts.jsonl", sample_drafts(llm, args.problems, seed=MORE_SEED))
+    if args.stage == "train":
+        fit(args.policy, args.out, args.steps, args.learning_rate, args.seed)
     else:
-        fit(
-            args.policy,
-            args.out,
-            args.drafts,
-            args.start,
-            args.steps,
-            args.learning_rate,
-            args.seed,
-        )
+        collect(args.policy, args.out, args.stage, args.problems)
 
 
 if __name__ == "__main__":

@@ -272,7 +272,7 @@ def train_further(base: Path, folder: Path, stage: str, num_steps: int, seed: in
         if stage == "review":
             shutil.copy(base / "drafts.jsonl", folder / "drafts.jsonl")
         if not (folder / "drafts.jsonl").exists():
-            sampled = sample_drafts(LLM(str(base), device="cpu"), NUM_DRAFTS, seed=seed)
+            sampled = sample_drafts(LLM(str(base), device="cpu"), range(NUM_DRAFTS), seed=seed)
             write_drafts(folder / "drafts.jsonl", sampled)
         drafts = read_drafts(folder / "drafts.jsonl", seed)
     model = load_model(base, "cpu", torch.float32).requires_grad_(True).train()
