@@ -4,13 +4,12 @@
 rest gives the same tokens, faster: a `BatchGenerator` holds many rows at once, each one sample of
 some prompt, and repeats one `step`:
 
-    admit    waiting prompts are read in one batch (`prefill`); each prompt is read once, and its
-             cache row is copied for every sample of it
     decode   one new token for every live row, in one forward pass
     finish   rows that ended leave at once and make room for waiting ones
+    admit    waiting prompts are read in one batch, each once, and its samples become rows
 
-Prompts of different lengths share a batch without changing each other's results: every row starts
-at column 0 of the cache, and no row looks beyond its own length.
+Prompts of different lengths share a batch without changing each other's results: no row looks
+beyond its own length.
 """
 
 from __future__ import annotations
@@ -24,13 +23,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from shared.kv_cache import KVCache, rows_without
+from shared.kv_cache import BranchCache, KVCache, rows_without
 from shared.model import Qwen
+from shared.prefill import PREFILL_TOKENS, read, token_logprobs
+from shared.prefix_cache import PrefixCache
 from shared.sampler import RowParams, SamplingParams, row_uniforms, sample
 from shared.solution import Completion, Cost, RequestOutput
 from shared.tokenizer import Tokenizer
 
-PREFILL_TOKENS = 8_192  # prompts are read in batches of about so many tokens, padding included
+SAMPLING_BYTES = 16  # for each token of the vocabulary, while a row's next token is chosen
 
 
 @torch.inference_mode()
@@ -45,57 +46,13 @@ def generate_naive(
     row = RowParams.stack([params], model.device)
     uniforms = row_uniforms(params.seed, prompt_ids, sample_index, params.max_tokens)
     ids = list(prompt_ids)
-    for uniform in uniforms.to(model.device):
+    for pair in uniforms.to(model.device):
         logits = model(torch.tensor([ids], device=model.device))  # [1, T, V]
-        token = sample(logits[:, -1], row, uniform[None])  # [1]
+        token = sample(logits[:, -1], row, pair[None])  # [1]
         ids.append(int(token))
         if ids[-1] in stop_ids and not params.ignore_eos:
             break
     return ids[len(prompt_ids) :]
-
-
-def pad_right(sequences: list[list[int]], device: torch.device) -> Tensor:
-    """Token ids of different lengths as one rectangle [B, T]; what follows a row's end is 0."""
-    width = max(map(len, sequences))
-    return torch.tensor([ids + [0] * (width - len(ids)) for ids in sequences], device=device)
-
-
-def prefill(model: Qwen, prompts: list[list[int]]) -> tuple[KVCache, Tensor]:
-    """Read prompts in one batch: a cache with a row for each, and the logits [B, V] that follow."""
-    lengths = torch.tensor([len(ids) for ids in prompts])
-    cache = KVCache(model.config, model.device, model.dtype)
-    cache.add_rows(len(prompts))
-    hidden = model.model(pad_right(prompts, model.device), cache)  # [B, T, hidden]
-    cache.truncate(lengths.tolist())  # the padding is forgotten
-    last = hidden[torch.arange(len(prompts)), lengths.to(model.device) - 1]  # [B, hidden]
-    return cache, model.lm_head(last)
-
-
-def decode(model: Qwen, tokens: Tensor, cache: KVCache) -> Tensor:
-    """Read one token of every row, tokens [B, 1]; the logits [B, V] of the next one."""
-    return model.lm_head(model.model(tokens, cache)[:, -1])
-
-
-@torch.inference_mode()
-def score_tokens(
-    model: Qwen, prompts: list[list[int]], completions: list[list[int]]
-) -> list[list[float]]:
-    """Log-probability of each token of each completion after its prompt, in one batch."""
-    sequences = [prompt + completion for prompt, completion in zip(prompts, completions)]
-    hidden = model.model(pad_right([ids[:-1] for ids in sequences], model.device))  # [B, T, hidden]
-    scores = []
-    for row, (prompt, completion) in enumerate(zip(prompts, completions)):
-        before = hidden[row, len(prompt) - 1 : len(prompt) - 1 + len(completion)]  # [C, hidden]
-        targets = torch.tensor(completion, device=model.device)
-        scores.append(token_logprobs(model.lm_head(before), targets).tolist())
-    return scores
-
-
-def token_logprobs(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Log-probability of tokens [B] under logits [B, V], at temperature 1 and without filters."""
-    logits = logits.float()
-    chosen = logits.gather(-1, tokens[:, None])[:, 0]  # [B]
-    return chosen - logits.logsumexp(dim=-1)
 
 
 @dataclass(eq=False)
@@ -109,20 +66,25 @@ class Request:
     future: Future = field(default_factory=Future)
     cancelled: bool = False
     num_started: int = 0
+    reused_tokens: int = 0  # of the prompt, read by an earlier request
+    first_logits: Tensor | None = None  # [V], what follows the prompt
     completions: dict[int, Completion] = field(default_factory=dict)  # finished ones, by sample
-    prefix: tuple[KVCache, int, Tensor] | None = None  # the read prompt: cache, row, logits [V]
 
     @property
-    def total_tokens(self) -> int:
-        """Cache columns that a row of this request may come to need."""
-        return len(self.prompt_ids) + self.max_new_tokens
+    def needs_watching(self) -> bool:
+        """Whether every token must be looked at as it comes."""
+        return bool(self.params.stop or self.params.logprobs or self.on_token)
 
     def output(self) -> RequestOutput:
         """All completions in sample order, with their cost: the prompt is read once."""
         completions = [self.completions[i] for i in range(self.params.n)]
         generated = sum(len(completion.token_ids) for completion in completions)
-        forward_passes = 1 + generated - len(completions)  # a prefill gives every first token
-        cost = Cost(len(self.prompt_ids), generated, 0, forward_passes)
+        cost = Cost(
+            prompt_tokens=len(self.prompt_ids),
+            reused_tokens=self.reused_tokens,
+            generated_tokens=generated,
+            forward_passes=1 + generated - len(completions),  # a prefill gives every first token
+        )
         return RequestOutput(self.prompt_ids, completions, cost)
 
 
@@ -148,8 +110,8 @@ class Row:
 class BatchGenerator:
     """A continuous batch. `add` requests, then call `step` while `has_work`.
 
-    At most `max_rows` rows live at once, and fewer if the cache could otherwise outgrow
-    `max_cache_bytes`: a row counts with its prompt and all the tokens it may yet generate.
+    As many rows live at once as `cache_bytes` allow: a row counts with all the tokens it may yet
+    generate, its prompt counts once.
     """
 
     def __init__(
@@ -158,17 +120,16 @@ class BatchGenerator:
         tokenizer: Tokenizer,
         stop_ids: list[int],
         *,
-        max_rows: int,
-        max_cache_bytes: int,
+        cache_bytes: int,
+        prefixes: PrefixCache,
     ) -> None:
-        self.model, self.tokenizer = model, tokenizer
-        self.max_rows = max_rows
+        self.model, self.tokenizer, self.prefixes = model, tokenizer, prefixes
         self.stop_ids = stop_ids
         self.stop_tokens = torch.tensor(stop_ids, dtype=torch.long, device=model.device)
         self.special_ids = set(tokenizer.special_tokens.values())
-        config = model.config
-        values_per_token = 2 * config.num_layers * config.num_kv_heads * config.head_dim
-        self.max_cache_tokens = max_cache_bytes // (values_per_token * model.dtype.itemsize)
+        self.cache_bytes = cache_bytes
+        self.token_bytes = model.config.cache_bytes_per_token(model.dtype)
+        self.sampling_bytes = SAMPLING_BYTES * model.config.vocab_size  # a row
         self.requests: set[Request] = set()  # all that are not finished
         self.waiting: deque[Request] = deque()  # those with samples that have not started
         self._clear_rows()
@@ -183,9 +144,11 @@ class BatchGenerator:
 
     def _clear_rows(self) -> None:
         """Forget all live rows and free their cache."""
+        self.prompts: list[Request] = []  # whose prompt is in the cache, in its order
         self.rows: list[Row] = []
-        self.cache = KVCache(self.model.config, self.model.device, self.model.dtype)
-        self.state: dict[str, Tensor] = {}  # by name: [rows], [rows, 1] or [rows, tokens]
+        self.cache = BranchCache(self.model.config, self.model.device, self.model.dtype)
+        self.state: dict[str, Tensor] = {}  # by name: [rows], [rows, tokens] or [rows, tokens, 2]
+        self.params: RowParams | None = None
 
     @property
     def has_work(self) -> bool:
@@ -194,11 +157,17 @@ class BatchGenerator:
 
     def check(self, request: Request) -> None:
         """Raise ValueError if not even one row of a request fits the budget."""
-        if request.total_tokens > self.max_cache_tokens:
+        prompt_columns, row_columns = len(request.prompt_ids), request.max_new_tokens
+        if self._room_for_rows(1, prompt_columns, row_columns) < 1:
             raise ValueError(
-                f"one completion of up to {request.total_tokens} tokens does not fit the cache "
-                f"budget of {self.max_cache_tokens}; lower max_tokens or raise max_cache_bytes"
+                f"a prompt of {prompt_columns} tokens with up to {row_columns} new ones does not "
+                f"fit a cache of {self.cache_bytes} bytes; lower max_tokens or raise cache_bytes"
             )
+
+    def _room_for_rows(self, num_prompts: int, prompt_columns: int, row_columns: int) -> int:
+        """How many rows of so many columns may live at once, beside so many prompts."""
+        left = self.cache_bytes - num_prompts * prompt_columns * self.token_bytes
+        return left // (row_columns * self.token_bytes + self.sampling_bytes)
 
     def add(self, request: Request) -> None:
         """Queue a request. Raises ValueError if it can never be served."""
@@ -208,12 +177,13 @@ class BatchGenerator:
 
     @torch.inference_mode()
     def step(self) -> None:
-        """Admit what fits, then generate one token for every row; finished requests get their
+        """Generate one token for every row, then admit what fits; finished requests get their
         result."""
         self._drop_cancelled()
         if self.rows:
-            tokens = self.state["tokens"].gather(1, self.state["count"][:, None] - 1)  # [rows, 1]
-            self._choose_tokens(0, decode(self.model, tokens, self.cache))
+            last = self.state["tokens"].gather(1, self.state["count"][:, None] - 1)  # [rows, 1]
+            hidden = self.model.model(last, self.cache)  # [rows, 1, hidden]
+            self._choose_tokens(0, self.model.lm_head(hidden[:, -1]))
         self._admit()
 
     def _drop_cancelled(self) -> None:
@@ -226,25 +196,26 @@ class BatchGenerator:
     def _admit(self) -> None:
         """Start as many waiting samples as there is room for."""
         while self.waiting and (starting := self._next_to_start()):
-            unread = [request for request, _ in starting if request.prefix is None]
-            if unread:
-                cache, logits = prefill(self.model, [request.prompt_ids for request in unread])
-                for i, request in enumerate(unread):
-                    request.prefix = (cache, i, logits[i])
-            self._start(starting)
+            unread = [request for request, _ in starting if request.first_logits is None]
+            cache = self._read_prompts(unread) if unread else None
+            self._start(starting, cache, unread)
 
     def _next_to_start(self) -> list[tuple[Request, list[int]]]:
         """The next requests of the queue and which of their samples fit, for one prefill."""
         starting: list[tuple[Request, list[int]]] = []
-        num_rows, longest_prompt = len(self.rows), 0
-        columns = max((row.request.total_tokens for row in self.rows), default=0)
+        num_rows, num_prompts, longest_unread = len(self.rows), len(self.prompts), 0
+        prompt_columns = max((len(r.prompt_ids) for r in self.prompts), default=0)
+        row_columns = max((r.max_new_tokens for r in self.prompts), default=0)
         while self.waiting:
             request = self.waiting[0]
-            columns = max(columns, request.total_tokens)
-            longest_prompt = max(longest_prompt, len(request.prompt_ids))
-            if starting and longest_prompt * (len(starting) + 1) > PREFILL_TOKENS:
-                break
-            room = min(self.max_rows, self.max_cache_tokens // columns) - num_rows
+            if request.first_logits is None:
+                longest_unread = max(longest_unread, len(request.prompt_ids))
+                if starting and longest_unread * (len(starting) + 1) > PREFILL_TOKENS:
+                    break
+                num_prompts += 1
+                prompt_columns = max(prompt_columns, len(request.prompt_ids))
+                row_columns = max(row_columns, request.max_new_tokens)
+            room = self._room_for_rows(num_prompts, prompt_columns, row_columns) - num_rows
             first, n = request.num_started, request.params.n
             samples = list(range(first, min(n, first + max(room, 0))))
             if not samples:
@@ -257,29 +228,50 @@ class BatchGenerator:
             self.waiting.popleft()
         return starting
 
-    def _start(self, starting: list[tuple[Request, list[int]]]) -> None:
-        """Give each new sample a row, a copy of its prompt's cache, and its first token."""
-        first_new, logits = len(self.rows), []
-        by_cache: dict[int, list[tuple[Request, list[int]]]] = {}
-        for request, samples in starting:
-            by_cache.setdefault(id(request.prefix[0]), []).append((request, samples))
-        for group in by_cache.values():
-            source = [request.prefix[1] for request, samples in group for _ in samples]
-            self.cache.add_rows_from(group[0][0].prefix[0], source)
-            for request, samples in group:
-                logits += [request.prefix[2]] * len(samples)
-                self.rows += [Row(request, i) for i in samples]
-                if request.num_started == request.params.n:
-                    request.prefix = None
-        self._extend_state(self.rows[first_new:])
-        self._choose_tokens(first_new, torch.stack(logits))
+    def _read_prompts(self, requests: list[Request]) -> KVCache:
+        """Read prompts in one batch; each request learns what follows its own."""
+        texts = [request.prompt_ids for request in requests]
+        last = [len(ids) - 1 for ids in texts]
+        cache, hidden, reused = read(self.model, texts, last, self.prefixes)
+        logits = self.model.lm_head(torch.cat(hidden))  # [requests, V]
+        for request, row, count in zip(requests, logits, reused):
+            request.first_logits, request.reused_tokens = row, count
+        return cache
+
+    def _start(
+        self,
+        starting: list[tuple[Request, list[int]]],
+        cache: KVCache | None,
+        read_now: list[Request],
+    ) -> None:
+        """Give each new sample a row and its first token."""
+        first_new = len(self.rows)
+        self.prompts += read_now
+        number = {request: i for i, request in enumerate(self.prompts)}
+        new_rows = [Row(request, i) for request, samples in starting for i in samples]
+        prompts, rows = self.cache.prompts, self.cache.rows
+        prompts.max_columns = max(len(request.prompt_ids) for request in self.prompts)
+        rows.max_columns = max(request.max_new_tokens for request in self.prompts)
+        prompt_of = [number[row.request] for row in new_rows]
+        self.cache.add(cache, list(range(len(read_now))), prompt_of)
+        self.rows += new_rows
+        worst_bytes = (prompts.worst_tokens() + rows.worst_tokens()) * self.token_bytes
+        if worst_bytes + len(self.rows) * self.sampling_bytes > self.cache_bytes:
+            prompts.trim()
+            rows.trim()
+        self._extend_state(new_rows)
+        logits = torch.stack([row.request.first_logits for row in new_rows])  # [new rows, V]
+        for request, _ in starting:
+            if request.num_started == request.params.n:
+                request.first_logits = None
+        self._choose_tokens(first_new, logits)
 
     def _extend_state(self, new_rows: list[Row]) -> None:
         """Add the tensors of new rows, widening what is one column a generated token."""
         params = [row.request.params for row in new_rows]
         limits = [row.request.max_new_tokens for row in new_rows]
         width = max([*limits, self.state["tokens"].shape[1] if self.state else 0])
-        uniforms = torch.zeros(len(new_rows), width)
+        uniforms = torch.zeros(len(new_rows), width, 2)
         for i, row in enumerate(new_rows):
             key = (row.request.params.seed, row.request.prompt_ids, row.sample_index)
             uniforms[i, : limits[i]] = row_uniforms(*key, limits[i])
@@ -290,46 +282,49 @@ class BatchGenerator:
             "count": torch.zeros(len(new_rows), dtype=torch.long),
             "limit": torch.tensor(limits),
             "ignore_eos": torch.tensor([p.ignore_eos for p in params]),
-            **vars(RowParams.stack(params)),
         }
         new = {name: tensor.to(self.model.device) for name, tensor in new.items()}
         for name, old in self.state.items():
-            if name in ("tokens", "logprobs", "uniforms"):
+            if name in ("tokens", "logprobs"):
                 old = F.pad(old, (0, width - old.shape[1]))
+            elif name == "uniforms":
+                old = F.pad(old, (0, 0, 0, width - old.shape[1]))
             new[name] = torch.cat([old, new[name]])
         self.state = new
+        self.params = RowParams.stack([row.request.params for row in self.rows], self.model.device)
 
     def _choose_tokens(self, first: int, logits: Tensor) -> None:
         """Sample the next token of rows first.. from logits [rows, V]; drop those that end."""
         state = {name: tensor[first:] for name, tensor in self.state.items()}  # views
-        position = state["count"][:, None]  # [rows, 1]
-        params = RowParams(*(state[name] for name in ("temperature", "min_p", "top_k", "top_p")))
-        tokens = sample(logits, params, state["uniforms"].gather(1, position)[:, 0])  # [rows]
-        state["tokens"].scatter_(1, position, tokens[:, None])
-        state["logprobs"].scatter_(1, position, token_logprobs(logits, tokens)[:, None])
+        each = torch.arange(len(logits), device=logits.device)
+        position = state["count"]  # [rows]
+        params = self.params.select(slice(first, None)) if first else self.params
+        tokens = sample(logits, params, state["uniforms"][each, position])  # [rows]
+        state["tokens"][each, position] = tokens
+        state["logprobs"][each, position] = token_logprobs(logits, tokens)
         state["count"] += 1
         is_stop = torch.isin(tokens, self.stop_tokens) & ~state["ignore_eos"]
         ended = is_stop | (state["count"] >= state["limit"])  # [rows]
         finished = {first + i for i in ended.nonzero()[:, 0].tolist()}
-        finished |= self._watch(first, tokens, logits)
-        self._finish(finished)
+        if any(request.needs_watching for request in self.prompts):
+            finished |= self._watch(first, tokens, logits)
+        if finished:
+            self._finish(sorted(finished))
 
     def _watch(self, first: int, tokens: Tensor, logits: Tensor) -> set[int]:
         """Serve the rows that want more than tokens; return those that met a stop string."""
         stopped = set()
-        for i, row in enumerate(self.rows[first:]):
+        for i, (row, token) in enumerate(zip(self.rows[first:], tokens.tolist())):
             params, on_token = row.request.params, row.request.on_token
-            if not (params.stop or params.logprobs or on_token):
-                continue
             if params.stop:
-                row.find_stop(self._text_bytes([int(tokens[i])]))
+                row.find_stop(self._text_bytes([token]))
                 if row.stop_at is not None:
                     stopped.add(first + i)
             if params.logprobs:
                 top = logits[i].float().log_softmax(dim=-1).topk(params.logprobs)
                 row.top_logprobs.append(dict(zip(top.indices.tolist(), top.values.tolist())))
             if on_token and row.sample_index == 0:
-                on_token(int(tokens[i]))
+                on_token(token)
         return stopped
 
     def _text_bytes(self, token_ids: list[int]) -> bytes:
@@ -338,32 +333,50 @@ class BatchGenerator:
             self.tokenizer.token_bytes(i) for i in token_ids if i not in self.special_ids
         )
 
-    def _finish(self, finished: set[int]) -> None:
+    def _finish(self, finished: list[int]) -> None:
         """Turn rows into completions, answer requests that are complete, and drop the rows."""
-        for i in sorted(finished):
-            row, count = self.rows[i], int(self.state["count"][i])
-            token_ids = self.state["tokens"][i, :count].tolist()
-            logprobs = self.state["logprobs"][i, :count].tolist()
+        counts = self.state["count"].tolist()
+        width = max(counts[i] for i in finished)
+        tokens = self.state["tokens"][finished, :width].tolist()
+        logprobs = self.state["logprobs"][finished, :width].tolist()
+        for i, row_tokens, row_logprobs in zip(finished, tokens, logprobs):
+            row, count = self.rows[i], counts[i]
+            token_ids = row_tokens[:count]
             is_end = token_ids[-1] in self.stop_ids and not row.request.params.ignore_eos
             is_stop = is_end or row.stop_at is not None
             text = self._text_bytes(token_ids)[: row.stop_at].decode("utf-8", errors="replace")
             row.request.completions[row.sample_index] = Completion(
-                text, token_ids, logprobs, "stop" if is_stop else "length", row.top_logprobs
+                text,
+                token_ids,
+                row_logprobs[:count],
+                "stop" if is_stop else "length",
+                row.top_logprobs,
             )
+            read_ids = row.request.prompt_ids + token_ids[:-1]  # the last one was never read
+            self.prefixes.store(read_ids, self.cache.rows, i, offset=len(row.request.prompt_ids))
             if len(row.request.completions) == row.request.params.n:
                 self.requests.discard(row.request)
                 row.request.future.set_result(row.request.output())
-        self._remove(finished)
+        self._remove(set(finished))
 
     def _remove(self, dropped: set[int]) -> None:
         """Drop rows; the last ones take their places, so that little of the cache is copied."""
         if not dropped:
             return
-        if len(dropped) == len(self.rows):
+        kept = rows_without(len(self.rows), dropped)
+        self.rows = [self.rows[i] for i in kept]
+        live = {row.request for row in self.rows}
+        unneeded = {
+            i
+            for i, request in enumerate(self.prompts)
+            if request not in live and (request.first_logits is None or request.cancelled)
+        }
+        if len(unneeded) == len(self.prompts):
             self._clear_rows()
             return
-        kept = rows_without(len(self.rows), dropped)
-        self.cache.select(kept)
-        self.rows = [self.rows[i] for i in kept]
-        index = torch.tensor(kept, device=self.model.device)
+        kept_prompts = rows_without(len(self.prompts), unneeded)
+        self.prompts = [self.prompts[i] for i in kept_prompts]
+        self.cache.select(kept, kept_prompts)
+        index = torch.tensor(kept, dtype=torch.long, device=self.model.device)
         self.state = {name: tensor[index] for name, tensor in self.state.items()}
+        self.params = self.params.select(index)

@@ -16,20 +16,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 
+import psutil
 import torch
 
 from shared.checkpoint import load_model, resolve_folder, stop_token_ids
-from shared.generate import PREFILL_TOKENS, BatchGenerator, Request, score_tokens
+from shared.generate import BatchGenerator, Request
 from shared.model import Qwen
+from shared.prefill import PREFILL_TOKENS, score_tokens
+from shared.prefix_cache import PrefixCache
 from shared.sampler import SamplingParams
 from shared.solution import RequestOutput
 from shared.tokenizer import Tokenizer
 
 Prompt = str | list[int]
 Messages = list[dict[str, str]]
-MAX_ROWS = 512
 CANCELLED = "the model was told to cancel what it was working on"
-MAX_CACHE_BYTES = 4 << 30
 
 
 @dataclass(eq=False)
@@ -50,27 +51,31 @@ class LLM:
         *,
         device: str | None = None,
         dtype: torch.dtype | None = None,
-        max_rows: int = MAX_ROWS,
-        max_cache_bytes: int = MAX_CACHE_BYTES,
+        cache_bytes: int | None = None,
+        prefix_cache_bytes: int | None = None,
     ) -> None:
         """Load "tiny", a folder, or a hub id.
 
-        `max_rows` completions at most are generated at the same time, and fewer if their cache
-        would not fit `max_cache_bytes`; the rest wait their turn.
+        `cache_bytes` bounds the keys and values of what is being generated, and so how many
+        completions live at once (the others wait); by default it is half of the memory that is
+        free. `prefix_cache_bytes` bounds those of earlier texts, kept in case that another text
+        begins alike; by default an eighth of what is free, and 0 switches it off.
         """
-        if max_rows < 1:
-            raise ValueError(f"max_rows must be at least 1, not {max_rows}")
         folder = resolve_folder(model)
         self.name = str(model)
         self.model: Qwen = load_model(folder, device=device, dtype=dtype)
         self.tokenizer = Tokenizer.from_folder(folder)
         self.stop_ids = stop_token_ids(folder)
+        free = free_memory(self.model.device)
+        self._prefixes = PrefixCache(
+            free // 8 if prefix_cache_bytes is None else prefix_cache_bytes
+        )
         self._batch = BatchGenerator(
             self.model,
             self.tokenizer,
             self.stop_ids,
-            max_rows=max_rows,
-            max_cache_bytes=max_cache_bytes,
+            cache_bytes=free // 2 if cache_bytes is None else cache_bytes,
+            prefixes=self._prefixes,
         )
         self._lock = threading.Lock()  # guards the three below
         self._cancelled = False
@@ -257,8 +262,16 @@ class LLM:
             waiting = waiting[: -len(batch)]
             prompts = [work.prompt_ids for work in batch]
             completions = [work.completion_ids for work in batch]
-            for work, logprobs in zip(batch, score_tokens(self.model, prompts, completions)):
+            scored = score_tokens(self.model, prompts, completions, self._prefixes)
+            for work, logprobs in zip(batch, scored):
                 work.future.set_result(logprobs)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free where a device's tensors live."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
 
 
 def possible_stop(text: str, stops: tuple[str, ...]) -> int:

@@ -9,8 +9,8 @@ attention with RoPE, RMSNorm, SwiGLU MLP) -> RMSNorm -> vocabulary head. The two
 two places: Qwen2.5 has biases on q/k/v, Qwen3 normalises q and k instead (QK-norm) and states its
 head_dim. Module names are the hub's parameter names, so a checkpoint loads without renaming.
 
-Everything a row has already seen lives in the `KVCache` that the caller passes in; it also tells
-the positions. With `cache=None` the model reads whole sequences from position 0.
+Everything a row has already seen lives in the cache that the caller passes in; it also tells the
+positions and does the looking back. With `cache=None` the model reads whole sequences.
 
 Sources: Qwen2 (arXiv:2407.10671), Qwen3 (arXiv:2505.09388), RoPE (Su 2021), GQA (Ainslie 2023).
 """
@@ -25,8 +25,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shared.kv_cache import KVCache
+from shared.attention import causal_attention
+from shared.kv_cache import BranchCache, KVCache
 
+Cache = KVCache | BranchCache
+HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 FAMILIES = {"qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
 
 
@@ -82,6 +85,10 @@ class ModelConfig:
     def from_folder(cls, folder: str | Path) -> ModelConfig:
         """Read `folder/config.json`."""
         return cls.from_dict(json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")))
+
+    def cache_bytes_per_token(self, dtype: torch.dtype) -> int:
+        """Bytes that a token's keys and values take in all layers together."""
+        return 2 * self.num_layers * self.num_kv_heads * self.head_dim * dtype.itemsize
 
 
 def rope_parameters(hub: dict) -> dict:
@@ -148,6 +155,21 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
 
+class Linear(nn.Linear):
+    """A linear layer, on the faster of the two CPU libraries that PyTorch carries.
+
+    PyTorch multiplies float32 on CPUs with MKL, which leaves half of an AMD CPU's speed unused;
+    oneDNN, which it uses for other dtypes, does not. Both compute in float32.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., in_features] -> [..., out_features]"""
+        if HAS_ONEDNN and x.device.type == "cpu" and x.dtype == torch.float32:
+            if not torch.is_grad_enabled() and self.weight.dtype == torch.float32:
+                return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+        return F.linear(x, self.weight, self.bias)
+
+
 class Attention(nn.Module):
     """Causal self-attention in which G query heads share one key/value head."""
 
@@ -155,10 +177,10 @@ class Attention(nn.Module):
         super().__init__()
         self.config = config
         hidden, head_dim, bias = config.hidden_size, config.head_dim, config.qkv_bias
-        self.q_proj = nn.Linear(hidden, config.num_heads * head_dim, bias=bias)
-        self.k_proj = nn.Linear(hidden, config.num_kv_heads * head_dim, bias=bias)
-        self.v_proj = nn.Linear(hidden, config.num_kv_heads * head_dim, bias=bias)
-        self.o_proj = nn.Linear(config.num_heads * head_dim, hidden, bias=False)
+        self.q_proj = Linear(hidden, config.num_heads * head_dim, bias=bias)
+        self.k_proj = Linear(hidden, config.num_kv_heads * head_dim, bias=bias)
+        self.v_proj = Linear(hidden, config.num_kv_heads * head_dim, bias=bias)
+        self.o_proj = Linear(config.num_heads * head_dim, hidden, bias=False)
         if config.qk_norm:
             self.q_norm = RMSNorm(head_dim, config.rms_norm_eps)
             self.k_norm = RMSNorm(head_dim, config.rms_norm_eps)
@@ -168,9 +190,8 @@ class Attention(nn.Module):
         x: Tensor,
         cos: Tensor,
         sin: Tensor,
-        mask: Tensor | None,
         layer: int,
-        cache: KVCache | None,
+        cache: Cache | None,
     ) -> Tensor:
         """x [B, T, hidden] -> same; new keys and values go to layer `layer` of `cache`."""
         q = split_heads(self.q_proj(x), self.config.num_heads)  # [B, H, T, D]
@@ -179,9 +200,10 @@ class Attention(nn.Module):
         if self.config.qk_norm:
             q, k = self.q_norm(q), self.k_norm(k)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        if cache is not None:
-            k, v = cache.append(layer, k, v)  # [B, K, S, D]
-        mixed = grouped_attention(q, k, v, mask)  # [B, H, T, D]
+        if cache is None:
+            mixed = causal_attention(q, k, v)  # [B, H, T, D]
+        else:
+            mixed = cache.attend(layer, q, k, v)
         return self.o_proj(mixed.transpose(1, 2).flatten(2))
 
 
@@ -190,31 +212,14 @@ def split_heads(x: Tensor, num_heads: int) -> Tensor:
     return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
 
 
-def grouped_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """Scaled dot-product attention of q [B, H, T, D] over k and v [B, K, S, D] -> [B, H, T, D].
-
-    mask [B, 1, T, S] is True where a query may look; None means plain causal order with S = T.
-    One decoded token (T = 1) is the hot case: the G queries that share a key head are then laid
-    out along time, so that keys and values are read once and never repeated in memory.
-    """
-    B, H, T, D = q.shape
-    K = k.shape[1]
-    if mask is not None and T == 1:
-        q = q.reshape(B, K, H // K, D)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).reshape(B, H, 1, D)
-    return F.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, is_causal=mask is None, enable_gqa=H != K
-    )
-
-
 class MLP(nn.Module):
     """SwiGLU: a gated two-layer network on each token alone (Shazeer 2020)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+        self.gate_proj = Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = Linear(config.intermediate_size, config.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, T, hidden] -> [B, T, hidden]"""
@@ -236,12 +241,11 @@ class Layer(nn.Module):
         x: Tensor,
         cos: Tensor,
         sin: Tensor,
-        mask: Tensor | None,
         layer: int,
-        cache: KVCache | None,
+        cache: Cache | None,
     ) -> Tensor:
         """x [B, T, hidden] -> [B, T, hidden]"""
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask, layer, cache)
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin, layer, cache)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -255,17 +259,17 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(self, token_ids: Tensor, cache: KVCache | None = None) -> Tensor:
+    def forward(self, token_ids: Tensor, cache: Cache | None = None) -> Tensor:
         """token_ids [B, T] -> hidden states [B, T, hidden] after the last norm."""
         T = token_ids.shape[1]
         if cache is None:
-            positions, mask = torch.arange(T, device=token_ids.device)[None], None  # [1, T]
+            positions = torch.arange(T, device=token_ids.device)[None]  # [1, T]
         else:
-            positions, mask = cache.begin(T)  # [B, T], [B, 1, T, S]
+            positions = cache.begin(T)  # [B, T]
         cos, sin = rotary_angles(positions, self.config)
         x = self.embed_tokens(token_ids)  # [B, T, hidden]
         for index, layer in enumerate(self.layers):
-            x = layer(x, cos, sin, mask, index, cache)
+            x = layer(x, cos, sin, index, cache)
         if cache is not None:
             cache.advance(T)
         return self.norm(x)
@@ -278,7 +282,7 @@ class Qwen(nn.Module):
         super().__init__()
         self.config = config
         self.model = Decoder(config)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.lm_head = Linear(config.hidden_size, config.vocab_size, bias=False)
         if config.tied_head:
             self.lm_head.weight = self.model.embed_tokens.weight
 
@@ -292,6 +296,6 @@ class Qwen(nn.Module):
         """What the weights are stored in."""
         return self.lm_head.weight.dtype
 
-    def forward(self, token_ids: Tensor, cache: KVCache | None = None) -> Tensor:
+    def forward(self, token_ids: Tensor, cache: Cache | None = None) -> Tensor:
         """token_ids [B, T] -> logits [B, T, V]; with a cache, T new tokens for each of its rows."""
         return self.lm_head(self.model(token_ids, cache))

@@ -5,14 +5,14 @@ applied in vLLM's order: temperature, min-p, top-k, top-p; each sees what the on
 All take a batch: every row has parameters of its own, as columns [B, 1].
 
 A draw needs one uniform number a row: the token is where the cumulative distribution passes it.
-Nothing else is random, so, up to rounding, a row's text
+Top-p may need a second one (see `sample`). Nothing else is random, so, up to rounding, a row's text
 depends on its own numbers and on no other row.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -72,12 +72,21 @@ class SamplingParams:
 
 @dataclass
 class RowParams:
-    """The sampling parameters of a batch as columns, [B, 1] each."""
+    """The sampling parameters of a batch as columns, [B, 1] each.
+
+    The flags say what any row asks for (or asked for before it left), so that what nobody asks
+    for is skipped without looking at the columns.
+    """
 
     temperature: Tensor
     min_p: Tensor
     top_k: Tensor
     top_p: Tensor
+    some_greedy: bool
+    some_sampled: bool
+    some_min_p: bool
+    some_top_k: bool
+    some_top_p: bool
 
     @classmethod
     def stack(cls, rows: list[SamplingParams], device: torch.device | str = "cpu") -> RowParams:
@@ -87,8 +96,22 @@ class RowParams:
             """One parameter of all rows, [B, 1]."""
             return torch.tensor([[getattr(p, name)] for p in rows], dtype=dtype, device=device)
 
-        top_k = column("top_k", torch.long)
-        return cls(column("temperature"), column("min_p"), top_k, column("top_p"))
+        return cls(
+            column("temperature"),
+            column("min_p"),
+            column("top_k", torch.long),
+            column("top_p"),
+            some_greedy=any(p.temperature == 0 for p in rows),
+            some_sampled=any(p.temperature > 0 for p in rows),
+            some_min_p=any(p.min_p > 0 for p in rows),
+            some_top_k=any(p.top_k > 0 for p in rows),
+            some_top_p=any(p.top_p < 1 for p in rows),
+        )
+
+    def select(self, rows: Tensor | slice) -> RowParams:
+        """Only these rows of the batch."""
+        columns = ("temperature", "min_p", "top_k", "top_p")
+        return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
 
 def keep_min_p(logits: Tensor, min_p: Tensor) -> Tensor:
@@ -112,25 +135,33 @@ def keep_top_k(logits: Tensor, top_k: Tensor) -> Tensor:
 def keep_top_p(logits: Tensor, top_p: Tensor) -> Tensor:
     """Keep the most likely tokens until they hold top_p of the probability (Holtzman 2019).
 
-    The token that crosses the threshold is kept, so at least one always is. [B, V]
+    The token that crosses the threshold is kept, so at least one always is; so are its ties. [B, V]
     """
-    ordered, order = logits.sort(dim=-1, descending=True)
+    ordered = logits.sort(dim=-1, descending=True).values
     probabilities = ordered.softmax(dim=-1)
     before = probabilities.cumsum(dim=-1) - probabilities  # mass of the more likely tokens
-    ordered = ordered.masked_fill((before >= top_p) & (top_p < 1), -torch.inf)
-    return torch.empty_like(logits).scatter_(-1, order, ordered)
+    num_kept = (before < top_p).sum(dim=-1, keepdim=True)  # [B, 1]
+    threshold = ordered.gather(-1, num_kept - 1)
+    return logits.masked_fill((logits < threshold) & (top_p < 1), -torch.inf)
 
 
-def filter_logits(logits: Tensor, params: RowParams) -> Tensor:
-    """Logits [B, V] after temperature, min-p, top-k and top-p; greedy rows keep their argmax."""
-    is_greedy = params.temperature == 0
-    logits = logits.float() / torch.where(is_greedy, 1.0, params.temperature)
-    if (params.min_p > 0).any():
+def is_in_top_p(probabilities: Tensor, tokens: Tensor, top_p: Tensor) -> Tensor:
+    """Whether tokens [B] are among those that `keep_top_p` keeps, without sorting; [B] bool."""
+    own = probabilities.gather(-1, tokens[:, None])  # [B, 1]
+    before = probabilities.masked_fill(probabilities <= own, 0.0).sum(dim=-1, keepdim=True)
+    return ((before < top_p) | (top_p >= 1))[:, 0]
+
+
+def temper(logits: Tensor, params: RowParams) -> Tensor:
+    """Logits [B, V] after temperature, min-p and top-k; greedy rows keep theirs."""
+    temperature = params.temperature
+    if params.some_greedy:
+        temperature = torch.where(temperature == 0, 1.0, temperature)
+    logits = logits.float() / temperature
+    if params.some_min_p:
         logits = keep_min_p(logits, params.min_p)
-    if (params.top_k > 0).any():
+    if params.some_top_k:
         logits = keep_top_k(logits, params.top_k)
-    if (params.top_p < 1).any():
-        logits = keep_top_p(logits, params.top_p)
     return logits
 
 
@@ -147,20 +178,33 @@ def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
 
 
 def sample(logits: Tensor, params: RowParams, uniforms: Tensor) -> Tensor:
-    """The next token of each row: logits [B, V], uniforms [B] -> token ids [B]."""
-    is_greedy = params.temperature[:, 0] == 0  # [B]
-    if is_greedy.all():
+    """The next token of each row: logits [B, V], uniforms [B, 2] -> token ids [B].
+
+    Top-p needs no sorted vocabulary as long as draws from the whole distribution fall among the
+    tokens that it keeps, which they do with a probability of at least top_p. Only for rows where
+    one does not are the tokens sorted, and the second uniform draws from those that are kept.
+    """
+    if not params.some_sampled:
         return logits.argmax(dim=-1)
-    drawn = draw(filter_logits(logits, params).softmax(dim=-1), uniforms)
-    return torch.where(is_greedy, logits.argmax(dim=-1), drawn)
+    tempered = temper(logits, params)  # [B, V]
+    probabilities = tempered.softmax(dim=-1)
+    tokens = draw(probabilities, uniforms[:, 0])
+    if params.some_top_p:
+        outside = (~is_in_top_p(probabilities, tokens, params.top_p)).nonzero()[:, 0]
+        if len(outside):
+            kept = keep_top_p(tempered[outside], params.top_p[outside])
+            tokens[outside] = draw(kept.softmax(dim=-1), uniforms[outside, 1])
+    if params.some_greedy:
+        tokens = torch.where(params.temperature[:, 0] == 0, logits.argmax(dim=-1), tokens)
+    return tokens
 
 
 def row_uniforms(seed: int, prompt_ids: list[int], sample_index: int, count: int) -> Tensor:
-    """The `count` uniform numbers [count] in [0, 1) that one completion will use.
+    """The uniform numbers [count, 2] in [0, 1) that one completion will use, two a token.
 
     They depend on (seed, prompt, sample index) only, and fewer are a prefix of more.
     """
     key = f"{seed} {sample_index} {prompt_ids}".encode()
     row_seed = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") >> 1
     generator = torch.Generator().manual_seed(row_seed)
-    return torch.rand(count, generator=generator)
+    return torch.rand(count, 2, generator=generator)

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from shared import prompts
 from shared.checkpoint import load_weights
-from shared.generate import pad_right
 from shared.llm import LLM
 from shared.model import Decoder, ModelConfig
+from shared.prefill import pad_right
 from shared.tokenizer import Tokenizer
 
 REWARD_FOLDER = Path(__file__).parent / "tiny" / "reward_model"
@@ -41,8 +41,9 @@ class ProcessRewardModel(nn.Module):
     in the right answer. (Lightman 2023; labels from rollouts as in Math-Shepherd, Wang 2023)
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, tokenizer: Tokenizer) -> None:
         super().__init__()
+        self.tokenizer = tokenizer
         self.model = Decoder(config)
         self.score = nn.Linear(config.hidden_size, 1)
 
@@ -51,9 +52,8 @@ class ProcessRewardModel(nn.Module):
         """Load config.json, the vocabulary and model.safetensors from a folder."""
         folder = Path(folder)
         with torch.device("meta"):
-            model = cls(ModelConfig.from_folder(folder))
+            model = cls(ModelConfig.from_folder(folder), Tokenizer.from_folder(folder))
         load_weights(model, folder, "cpu", torch.float32)
-        model.tokenizer = Tokenizer.from_folder(folder)
         return model.eval().requires_grad_(False)
 
     def forward(self, token_ids: Tensor) -> Tensor:

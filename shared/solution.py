@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 class Cost:
     """Compute spent; costs add up with `+`.
 
-    prompt_tokens      read once a prompt, however many samples follow
+    prompt_tokens      of prompts, each counted once, however many samples follow
+    reused_tokens      the part of them that had been read before, for another request
     generated_tokens   sampled, the end-of-turn token included
     scored_tokens      of given texts whose probability was looked up
     forward_passes     times that the model was run on one row: a prefill or one decoded token
     """
 
     prompt_tokens: int = 0
+    reused_tokens: int = 0
     generated_tokens: int = 0
     scored_tokens: int = 0
     forward_passes: int = 0
@@ -23,6 +25,7 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         return Cost(
             self.prompt_tokens + other.prompt_tokens,
+            self.reused_tokens + other.reused_tokens,
             self.generated_tokens + other.generated_tokens,
             self.scored_tokens + other.scored_tokens,
             self.forward_passes + other.forward_passes,

@@ -5,7 +5,9 @@ import random
 import pytest
 import torch
 
-from shared.generate import BatchGenerator, Request, generate_naive, score_tokens
+from shared.generate import SAMPLING_BYTES, BatchGenerator, Request, generate_naive
+from shared.prefill import score_tokens
+from shared.prefix_cache import PrefixCache
 from shared.sampler import SamplingParams
 
 
@@ -14,9 +16,10 @@ def ragged_prompts(count: int, seed: int = 0) -> list[list[int]]:
     return [[rng.randrange(256) for _ in range(rng.randint(1, 60))] for _ in range(count)]
 
 
-def run(llm, prompts, params, **limits):
+def run(llm, prompts, params, cache_bytes=1 << 28, prefixes=None):
     """All prompts through one BatchGenerator; `params` is one for all or one each."""
-    limits = {"max_rows": 64, "max_cache_bytes": 1 << 28} | limits
+    prefixes = prefixes or PrefixCache(0)
+    limits = {"cache_bytes": cache_bytes, "prefixes": prefixes}
     batch = BatchGenerator(llm.model, llm.tokenizer, llm.stop_ids, **limits)
     each = params if isinstance(params, list) else [params] * len(prompts)
     requests = [Request(ids, p, p.max_tokens) for ids, p in zip(prompts, each)]
@@ -49,39 +52,48 @@ def test_every_sample_of_a_prompt_equals_the_plain_loop(random_llm):
             assert completion.token_ids == naive(random_llm, prompt, params, i)
 
 
-@pytest.mark.parametrize("limits", [{"max_rows": 1}, {"max_rows": 5}, {"max_cache_bytes": 60_000}])
-def test_a_small_budget_changes_the_order_of_work_but_no_result(random_llm, limits):
+def bytes_for(llm, num_rows, prompt_tokens, new_tokens):
+    """A budget for so many rows, each with a prompt of its own."""
+    token_bytes = llm.model.config.cache_bytes_per_token(llm.model.dtype)
+    row_bytes = (prompt_tokens + new_tokens) * token_bytes
+    return num_rows * (row_bytes + SAMPLING_BYTES * llm.model.config.vocab_size)
+
+
+@pytest.mark.parametrize("num_rows", [1, 3, 11])
+def test_a_small_budget_changes_the_order_of_work_but_no_result(random_llm, num_rows):
     params = SamplingParams(n=4, temperature=1.0, max_tokens=8)
     prompts = ragged_prompts(7)
     expected, _ = run(random_llm, prompts, params)
-    actual, _ = run(random_llm, prompts, params, **limits)
+    budget = bytes_for(random_llm, num_rows, max(map(len, prompts)), 8)
+    actual, _ = run(random_llm, prompts, params, budget)
     assert [[c.token_ids for c in row] for row in actual] == [
         [c.token_ids for c in row] for row in expected
     ]
 
 
-def test_the_cache_stays_within_its_budget(random_llm, monkeypatch):
-    budget, rows_seen = 400_000, []
+def test_the_cache_stays_within_its_budget_and_uses_it(random_llm, monkeypatch):
+    prompts = ragged_prompts(40)
+    budget = bytes_for(random_llm, 30, max(map(len, prompts)), 20)
+    seen = []
     original = BatchGenerator._choose_tokens
 
     def spy(self, first, logits):
-        rows_seen.append((len(self.rows), max(row.request.total_tokens for row in self.rows)))
+        vocab_bytes = len(self.rows) * SAMPLING_BYTES * self.model.config.vocab_size
+        seen.append((len(self.rows), self.cache.num_bytes + vocab_bytes))
         original(self, first, logits)
 
     monkeypatch.setattr(BatchGenerator, "_choose_tokens", spy)
-    params = SamplingParams(n=16, max_tokens=20, ignore_eos=True)
-    _, batch = run(random_llm, ragged_prompts(20), params, max_cache_bytes=budget, max_rows=1000)
-    config = random_llm.model.config
-    bytes_per_token = 2 * 4 * config.num_layers * config.num_kv_heads * config.head_dim
-    assert max(rows * columns * bytes_per_token for rows, columns in rows_seen) <= budget
-    assert max(rows for rows, _ in rows_seen) > 1
+    params = [SamplingParams(n=16, max_tokens=m, ignore_eos=True) for m in (20, 3, 11, 7) * 10]
+    run(random_llm, prompts, params, budget)
+    assert max(num_bytes for _, num_bytes in seen) <= budget
+    assert max(rows for rows, _ in seen) >= 30
 
 
 def test_a_row_that_can_never_fit_is_refused_before_any_work(random_llm):
     batch = BatchGenerator(
-        random_llm.model, random_llm.tokenizer, [], max_rows=4, max_cache_bytes=10_000
+        random_llm.model, random_llm.tokenizer, [], cache_bytes=10_000, prefixes=PrefixCache(0)
     )
-    with pytest.raises(ValueError, match="max_cache_bytes"):
+    with pytest.raises(ValueError, match="cache_bytes"):
         batch.add(Request([1] * 20, SamplingParams(), 200))
 
 
@@ -144,7 +156,7 @@ def test_scoring_a_completion_gives_the_logprobs_it_was_sampled_with(random_llm)
     params = SamplingParams(temperature=1.0, max_tokens=15)
     together, _ = run(random_llm, prompts, params)
     completions = [row[0].token_ids for row in together]
-    scores = score_tokens(random_llm.model, prompts, completions)
+    scores = score_tokens(random_llm.model, prompts, completions, PrefixCache(0))
     for row, score in zip(together, scores):
         torch.testing.assert_close(
             torch.tensor(row[0].logprobs), torch.tensor(score), atol=1e-4, rtol=0
@@ -165,7 +177,9 @@ def test_stop_strings_are_cut_exactly_wherever_token_borders_fall(random_llm, wi
         assert stopped.text == plain.text[: plain.text.index(stop)]
         assert stopped.finish_reason == "stop"
         assert stopped.token_ids == plain.token_ids[: len(stopped.token_ids)]
-        without_last = random_llm.tokenizer.decode(stopped.token_ids[:-1])
+        special = random_llm.tokenizer.special_tokens.values()
+        before = [i for i in stopped.token_ids[:-1] if i not in special]
+        without_last = random_llm.tokenizer.decode(before)
         assert stop not in without_last
 
 

@@ -217,8 +217,8 @@ def test_cancelling_wakes_everyone_who_waits_and_the_next_call_works(random_fold
 
 
 def test_one_row_that_cannot_fit_the_cache_is_refused_by_name(random_folder):
-    llm = LLM(str(random_folder), max_cache_bytes=10_000)
-    with pytest.raises(ValueError, match="max_cache_bytes"):
+    llm = LLM(str(random_folder), cache_bytes=10_000)
+    with pytest.raises(ValueError, match="cache_bytes"):
         llm.generate([[1]], SamplingParams(max_tokens=200))
 
 

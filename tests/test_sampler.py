@@ -11,13 +11,16 @@ from shared.sampler import (
     RowParams,
     SamplingParams,
     draw,
-    filter_logits,
+    is_in_top_p,
+    keep_top_p,
     row_uniforms,
     sample,
+    temper,
 )
 
 LOGITS = [2.0, 1.5, 1.0, 0.3, 0.0, -1.0, -2.5, 1.2]
 DRAWS = 40_000
+EVERY_ROW = torch.zeros(DRAWS, dtype=torch.long)  # the same parameters for every draw
 
 
 def exact_distribution(logits, temperature=1.0, min_p=0.0, top_k=0, top_p=1.0):
@@ -38,6 +41,11 @@ def exact_distribution(logits, temperature=1.0, min_p=0.0, top_k=0, top_p=1.0):
     return [weights[i] / total if i in kept else 0.0 for i in range(len(logits))]
 
 
+def filter_logits(logits, params):
+    """All filters, top-p by sorting."""
+    return keep_top_p(temper(logits, params), params.top_p)
+
+
 SETTINGS = [
     dict(zip(("temperature", "min_p", "top_k", "top_p"), values))
     for values in itertools.product((0.5, 1.0, 1.7), (0.0, 0.15), (0, 3, 6), (1.0, 0.75))
@@ -47,9 +55,9 @@ SETTINGS = [
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_sampled_tokens_follow_the_exact_distribution(settings):
     expected = torch.tensor(exact_distribution(LOGITS, **settings), dtype=torch.float64)
-    params = RowParams.stack([SamplingParams(**settings)])
+    params = RowParams.stack([SamplingParams(**settings)]).select(EVERY_ROW)
     generator = torch.Generator().manual_seed(1)
-    uniforms = torch.rand(DRAWS, generator=generator)
+    uniforms = torch.rand(DRAWS, 2, generator=generator)
     tokens = sample(torch.tensor([LOGITS]).expand(DRAWS, -1), params, uniforms)
     counts = torch.bincount(tokens, minlength=len(LOGITS)).double()
     possible = expected > 0
@@ -60,7 +68,7 @@ def test_sampled_tokens_follow_the_exact_distribution(settings):
 
 def test_the_chi_square_test_would_notice_a_wrong_temperature():
     expected = torch.tensor(exact_distribution(LOGITS, temperature=1.05), dtype=torch.float64)
-    uniforms = torch.rand(DRAWS, generator=torch.Generator().manual_seed(1))
+    uniforms = torch.rand(DRAWS, 2, generator=torch.Generator().manual_seed(1))
     params = RowParams.stack([SamplingParams()])
     tokens = sample(torch.tensor([LOGITS]).expand(DRAWS, -1), params, uniforms)
     counts = torch.bincount(tokens, minlength=len(LOGITS)).double()
@@ -92,16 +100,27 @@ def test_top_p_keeps_the_token_that_crosses_the_threshold():
         assert filter_logits(probabilities.log(), params).isfinite().sum() == kept, top_p
 
 
+def test_whether_a_token_is_in_the_top_p_is_known_without_sorting():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(200, 300, generator=generator) * 2
+    top_p = torch.rand(200, 1, generator=generator).clamp(min=0.01)
+    top_p[::10] = 1.0
+    kept = keep_top_p(logits, top_p).isfinite()  # [rows, V]
+    for token in range(300):
+        tokens = torch.full((200,), token)
+        assert torch.equal(is_in_top_p(logits.softmax(-1), tokens, top_p), kept[:, token])
+
+
 def test_greedy_is_the_argmax_whatever_the_other_parameters_and_the_random_number():
     logits = torch.randn(1, 1000, generator=torch.Generator().manual_seed(0)).expand(100, -1)
     params = RowParams.stack([SamplingParams(temperature=0, top_p=0.5, top_k=3, min_p=0.2)])
-    tokens = sample(logits, params, torch.linspace(0, 1, 100))
+    tokens = sample(logits, params, torch.linspace(0, 1, 200).view(100, 2))
     assert (tokens == logits[0].argmax()).all()
 
 
 def test_greedy_and_sampled_rows_share_a_batch():
     params = RowParams.stack([SamplingParams(temperature=0), SamplingParams(temperature=1)])
-    tokens = sample(torch.tensor([[0.0, 1.0], [0.0, 1.0]]), params, torch.tensor([0.1, 0.1]))
+    tokens = sample(torch.tensor([[0.0, 1.0], [0.0, 1.0]]), params, torch.full((2, 2), 0.1))
     assert tokens.tolist() == [1, 0]
 
 
@@ -114,6 +133,7 @@ def test_the_ends_of_the_unit_interval_draw_only_possible_tokens(uniform):
 
 def test_random_numbers_depend_on_seed_prompt_and_sample_and_are_prefixes_of_longer_ones():
     numbers = row_uniforms(0, [1, 2], 3, 1000)
+    assert numbers.shape == (1000, 2)
     assert torch.equal(numbers[:10], row_uniforms(0, [1, 2], 3, 10))
     for other in (row_uniforms(1, [1, 2], 3, 1000), row_uniforms(0, [1, 3], 3, 1000)):
         assert not torch.equal(numbers, other)
@@ -121,7 +141,8 @@ def test_random_numbers_depend_on_seed_prompt_and_sample_and_are_prefixes_of_lon
 
 
 def test_random_numbers_of_neighbouring_rows_are_independent_and_uniform():
-    numbers = torch.stack([row_uniforms(0, [5], i, 200) for i in range(400)])  # [rows, 200]
+    rows = [row_uniforms(0, [5], i, 100).flatten() for i in range(400)]
+    numbers = torch.stack(rows)  # [rows, 200]
     counts = torch.histc(numbers, bins=50, min=0, max=1)
     assert chisquare(counts.double()).pvalue > 1e-4
     first = numbers[:-1].flatten() - 0.5

@@ -28,7 +28,7 @@ def graded(tiny):
 
 def test_scores_are_a_linear_head_on_transformers_hidden_states():
     hub = random_hub_model("qwen3")
-    model = ProcessRewardModel(ModelConfig.from_dict(hub.config.to_dict())).eval()
+    model = ProcessRewardModel(ModelConfig.from_dict(hub.config.to_dict()), tokenizer=None).eval()
     model.model.load_state_dict(hub.model.state_dict())
     ids = torch.randint(0, hub.config.vocab_size, (2, 17))
     hidden = hub.model(ids).last_hidden_state

@@ -68,7 +68,7 @@ def test_targets_are_the_next_trained_tokens(tiny):
 
 
 def test_a_killed_training_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr("shared.tiny.train.SAVE_EVERY", 1)
+    monkeypatch.setattr("shared.tiny.optimize.SAVE_EVERY", 1)
     monkeypatch.setattr("shared.tiny.train.TOKENS_PER_BATCH", 600)
 
     def run(folder):
@@ -77,8 +77,7 @@ def test_a_killed_training_run_goes_on_to_the_same_weights(tmp_path, monkeypatch
         model = new_model(folder, seed=0)
         tokenizer = Tokenizer.from_folder(folder)
         documents = draw_documents(random.Random(0), tokenizer, BASE, [])
-        options = {"stage": "base", "num_steps": 4, "learning_rate": 1e-3, "seed": 0}
-        train(model, documents, folder, **options)
+        train(model, documents, folder, stage="base", num_steps=4, seed=0)
         return model
 
     whole = run(tmp_path / "whole")

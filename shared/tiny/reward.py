@@ -1,12 +1,14 @@
 """Train the shipped process reward model: which beginnings of a solution lead to the answer?
 
-    python -m shared.tiny.reward rollouts --policy runs/full --out runs/reward
-    python -m shared.tiny.reward train --policy runs/full --out runs/reward
+    python -m shared.tiny.reward rollouts --policy runs/review --out runs/reward --problems 1200
+    python -m shared.tiny.reward drafts --policy runs/review --out runs/reward --problems 40000
+    python -m shared.tiny.reward train --policy runs/review --out runs/reward
 
 `rollouts` samples solutions of training problems, cuts each after some of its steps, lets the
 policy finish each beginning several times, and writes down how often that ended in the right
-answer (Math-Shepherd, Wang 2023); killed, it goes on where it was. `train` starts from the
-policy's decoder, adds a scalar head, and fits those shares: a few minutes.
+answer (Math-Shepherd, Wang 2023). `drafts` samples many more solutions, of which only the outcome
+is known. `train` starts from the policy's decoder, adds a scalar head, and fits those shares.
+Killed, each goes on where it was.
 """
 
 from __future__ import annotations
@@ -16,27 +18,31 @@ import json
 import random
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from torch import Tensor
 
 from shared import prompts
 from shared.answers import answers_match, extract_answer
 from shared.checkpoint import load_model
-from shared.generate import pad_right
 from shared.llm import LLM
+from shared.prefill import pad_right
 from shared.sampler import SamplingParams
 from shared.scorers import ProcessRewardModel, encode_steps
 from shared.tiny.drafts import sample_drafts, training_problem, write_drafts
-from shared.tiny.train import append_csv, learning_rate_at, make_optimizers, round_up
+from shared.tiny.optimize import export, optimize, plot_losses, round_up
 from shared.tokenizer import Tokenizer
 
 ROLLOUT_SEED = 1  # another stream of problems than the drafts that the policy was trained on
 DRAFT_SEED = 2  # and another one, for solutions without rollouts
 ROLLOUTS = 4
 LABELS = 4  # steps of a solution, drawn at random, that rollouts are made from
+PEAK_RATE = 1e-3
+BATCH = 32  # solutions
+POOL = 1024  # solutions that are sorted by length before they are cut into batches
 CHUNKS = {"rollouts": 100, "drafts": 1_000}  # problems a file
 
 
@@ -109,53 +115,48 @@ def labelled(tokenizer: Tokenizer, record: dict) -> tuple[list[int], list[int], 
     return ids, ends, [outcome if share is None else share for share in shares[: len(ends)]]
 
 
-def fit(
-    policy: Path,
-    out: Path,
-    num_steps: int,
-    learning_rate: float,
-    seed: int,
-) -> None:
+def batches(examples: list, rng: random.Random) -> Iterator[list]:
+    """Batches of solutions of similar length."""
+    while True:
+        pool = sorted(rng.sample(examples, min(POOL, len(examples))), key=lambda e: len(e[0]))
+        cut = [pool[i : i + BATCH] for i in range(0, len(pool), BATCH)]
+        rng.shuffle(cut)
+        yield from cut
+
+
+def reward_loss(model: ProcessRewardModel, batch: list) -> Tensor:
+    """Cross-entropy of the shares of success at the ends of all steps."""
+    width = round_up(max(len(ids) for ids, _, _ in batch), 16)
+    ids = F.pad(pad_right([ids for ids, _, _ in batch], torch.device("cpu")), (0, width))
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden = model.model(ids[:, :width])  # [B, T, hidden]
+    logits = model.score(hidden.float())[..., 0]  # [B, T]
+    rows = [row for row, (_, ends, _) in enumerate(batch) for _ in ends]
+    ends = [end for _, ends, _ in batch for end in ends]
+    shares = torch.tensor([share for _, _, shares in batch for share in shares])
+    return F.binary_cross_entropy_with_logits(logits[rows, ends], shares)
+
+
+def fit(policy: Path, out: Path, num_steps: int, seed: int) -> None:
     """Fit the shares with a scalar head on a copy of the policy's decoder."""
     torch.manual_seed(seed)
     base, tokenizer = load_model(policy, "cpu", torch.float32), Tokenizer.from_folder(policy)
-    model = ProcessRewardModel(base.config)
+    model = ProcessRewardModel(base.config, tokenizer)
     model.model.load_state_dict(base.model.state_dict())
     torch.nn.init.zeros_(model.score.weight)
     torch.nn.init.zeros_(model.score.bias)
     examples = [labelled(tokenizer, record) for record in read_records(out)]
-    rng, optimizers, losses = random.Random(seed), make_optimizers(model, learning_rate), []
-    for step in range(num_steps):
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate * learning_rate_at(step, num_steps)
-        batch = sorted(rng.sample(examples, 256), key=lambda example: len(example[0]))
-        first = rng.randrange(0, 256, 32)
-        batch = batch[first : first + 32]  # of similar length
-        width = round_up(max(len(ids) for ids, _, _ in batch), 16)
-        ids = F.pad(pad_right([ids for ids, _, _ in batch], base.device), (0, width))[:, :width]
-        with torch.autocast("cpu", torch.bfloat16):
-            hidden = model.model(ids)  # [B, T, hidden]
-        logits = model.score(hidden.float())[..., 0]  # [B, T]
-        rows = [row for row, (_, ends, _) in enumerate(batch) for _ in ends]
-        ends = [end for _, ends, _ in batch for end in ends]
-        shares = torch.tensor([share for _, _, shares in batch for share in shares])
-        loss = F.binary_cross_entropy_with_logits(logits[rows, ends], shares)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
-        losses.append(loss.item())
-        if (step + 1) % 50 == 0:
-            row = ("reward", step + 1, f"{sum(losses) / len(losses):.4f}")
-            append_csv(out / "log.csv", ("stage", "step", "loss"), row)
-            print(*row, flush=True)
-            losses = []
-    tensors = {
-        name: p.detach().to(torch.float32).contiguous() for name, p in model.named_parameters()
-    }
-    save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
+    optimize(
+        model,
+        lambda batch: reward_loss(model, batch),
+        batches(examples, random.Random(seed)),
+        out,
+        stage="reward",
+        num_steps=num_steps,
+        learning_rate=PEAK_RATE,
+    )
+    export(model, out)
+    plot_losses(out, f"batches of {BATCH} solutions; loss of a step's share of successes")
     for name in ("config.json", "vocab.json", "merges.txt", "tokenizer_config.json"):
         shutil.copy(policy / name, out / name)
 
@@ -172,12 +173,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--problems", type=int, default=1_000, help="training problems to solve")
     parser.add_argument("--steps", type=int, default=3_000)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     if args.stage == "train":
-        fit(args.policy, args.out, args.steps, args.learning_rate, args.seed)
+        fit(args.policy, args.out, args.steps, args.seed)
     else:
         collect(args.policy, args.out, args.stage, args.problems)
 

@@ -6,34 +6,28 @@
     python -m shared.tiny.train review --base runs/final --out runs/review    # more of that
 
 Killed runs go on where they last saved. Progress goes to `log.csv`, its picture to `loss.png`.
-Hidden matrices are trained with Muon (Jordan 2024), everything else with AdamW; matrix products
-are computed in bfloat16, weights are kept in float32. The learning rate falls linearly to zero:
-a model that is stopped early samples much worse than it answers greedily.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import json
 import random
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from shared.checkpoint import load_model
 from shared.llm import LLM
 from shared.model import ModelConfig, Qwen
 from shared.tiny.documents import BASE, FINAL, LARGER, REVIEW, Document, draw_documents
 from shared.tiny.drafts import read_drafts, sample_drafts, write_drafts
+from shared.tiny.optimize import export, optimize, plot_losses, round_up
 from shared.tiny.vocabulary import train_vocabulary
 from shared.tokenizer import Tokenizer
 
@@ -56,8 +50,6 @@ HUB_CONFIG = {
 }
 TOKENS_PER_BATCH = 8_000  # padding included
 POOL = 1024  # documents that are sorted by length before they are cut into batches
-WARMUP_STEPS = 100
-SAVE_EVERY = 250  # steps
 STEPS = {"base": 6_000, "full": 1_000, "final": 800, "review": 1_000}
 PEAK_RATES = {"base": 5e-3, "full": 2e-3, "final": 1e-3, "review": 1.5e-3}
 RECIPES = {"base": BASE, "full": LARGER, "final": FINAL, "review": REVIEW}
@@ -113,11 +105,6 @@ def pad_batch(documents: list[Document]) -> tuple[Tensor, Tensor]:
     return ids, targets
 
 
-def round_up(number: int, multiple: int) -> int:
-    """The next multiple: shapes that recur need no new matrix-product kernels."""
-    return -(-number // multiple) * multiple
-
-
 def learned_positions(targets: Tensor) -> Tensor:
     """Indices into targets [B * T] of what is learned, filled up with ignored ones."""
     is_learned = (targets.flatten() != IGNORED).int()
@@ -125,20 +112,14 @@ def learned_positions(targets: Tensor) -> Tensor:
     return is_learned.argsort(descending=True)[:count]
 
 
-def make_optimizers(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the layers, AdamW for the embedding and the norms."""
-    is_matrix = {name: p.ndim == 2 and ".layers." in name for name, p in model.named_parameters()}
-    matrices = [p for name, p in model.named_parameters() if is_matrix[name]]
-    others = [p for name, p in model.named_parameters() if not is_matrix[name]]
-    muon = torch.optim.Muon(
-        matrices, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
-    )
-    return [muon, torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.0)]
-
-
-def learning_rate_at(step: int, num_steps: int) -> float:
-    """Share of the peak rate: a short warm-up, then a straight line down to zero."""
-    return min((step + 1) / WARMUP_STEPS, 1.0) * (1 - step / num_steps)
+def next_token_loss(model: Qwen, batch: tuple[Tensor, Tensor]) -> Tensor:
+    """Cross-entropy of the learned tokens; the vocabulary head is applied to no others."""
+    ids, targets = batch  # [B, T]
+    learned = learned_positions(targets)
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden = model.model(ids).flatten(0, 1)  # [B * T, hidden]
+        logits = model.lm_head(hidden[learned])  # [learned, V]
+    return F.cross_entropy(logits.float(), targets.flatten()[learned])
 
 
 def train(
@@ -148,99 +129,20 @@ def train(
     *,
     stage: str,
     num_steps: int,
-    learning_rate: float,
     seed: int,
 ) -> None:
-    """Train for `num_steps` batches, saving and logging to `folder`; resumes an earlier run."""
-    optimizers = make_optimizers(model, learning_rate)
-    start = restore(folder / f"{stage}.state.safetensors", model, optimizers)
-    stream = batches(documents, random.Random(seed))
-    stream = itertools.islice(stream, start, None)  # the same batches as before the interruption
-    began, losses = time.time(), []
-    for step, (ids, targets) in enumerate(itertools.islice(stream, num_steps - start), start):
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate * learning_rate_at(step, num_steps)
-        with torch.autocast("cpu", torch.bfloat16):
-            hidden = model.model(ids).flatten(0, 1)  # [B * T, hidden]
-            learned = learned_positions(targets)
-            logits = model.lm_head(hidden[learned])  # [learned, V]
-        loss = F.cross_entropy(logits.float(), targets.flatten()[learned])
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
-        losses.append(loss.item())
-        if (step + 1) % 50 == 0:
-            row = (
-                stage,
-                step + 1,
-                f"{sum(losses) / len(losses):.4f}",
-                f"{time.time() - began:.0f}",
-            )
-            append_csv(folder / "log.csv", ("stage", "step", "loss", "seconds"), row)
-            print(*row, flush=True)
-            losses = []
-        if (step + 1) % SAVE_EVERY == 0 or step + 1 == num_steps:
-            save(folder / f"{stage}.state.safetensors", model, optimizers, step + 1)
-
-
-def append_csv(path: Path, header: tuple, row: tuple) -> None:
-    """Add a row, under a header if the file is new."""
-    is_new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, row] if is_new else [row])
-
-
-def save(path: Path, model: Qwen, optimizers: list[torch.optim.Optimizer], step: int) -> None:
-    """Write weights and optimizer state to one safetensors file (no pickle), all or nothing."""
-    tensors = {f"model.{name}": p.detach() for name, p in model.named_parameters()}
-    for i, optimizer in enumerate(optimizers):
-        for j, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{j}.{key}": value for key, value in state.items()}
-    tensors = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
-    save_file(tensors, path.with_suffix(".tmp"), metadata={"step": str(step)})
-    path.with_suffix(".tmp").replace(path)
-
-
-def restore(path: Path, model: Qwen, optimizers: list[torch.optim.Optimizer]) -> int:
-    """Load what `save` wrote; the number of steps done (0 where there is no file)."""
-    if not path.exists():
-        return 0
-    tensors = load_file(path)
-    with safe_open(path, "pt") as file:
-        step = int(file.metadata()["step"])
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(tensors[f"model.{name}"])
-    for i, optimizer in enumerate(optimizers):
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith(f"optimizer.{i}."):
-                _, _, j, key = name.split(".")
-                state.setdefault(int(j), {})[key] = tensor
-        optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-    return step
-
-
-def export(model: Qwen, folder: Path) -> None:
-    """Write model.safetensors under the hub's names (the tied head is stored once)."""
-    tensors = {name: p.detach().contiguous() for name, p in model.named_parameters()}
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-def plot_losses(folder: Path) -> None:
-    """Draw log.csv as loss.png."""
-    import matplotlib.pyplot as plt
-
-    with (folder / "log.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    figure, axes = plt.subplots(figsize=(7, 4))
-    axes.plot([int(row["step"]) for row in rows], [float(row["loss"]) for row in rows])
-    axes.set(xlabel="step (batches of 8,000 tokens)", ylabel="loss (nats a trained token)")
-    axes.set_yscale("log")
-    figure.savefig(folder / "loss.png", dpi=120, bbox_inches="tight")
+    """Train on `num_steps` batches of documents and write the folder's model.safetensors."""
+    optimize(
+        model,
+        lambda batch: next_token_loss(model, batch),
+        batches(documents, random.Random(seed)),
+        folder,
+        stage=stage,
+        num_steps=num_steps,
+        learning_rate=PEAK_RATES[stage],
+    )
+    export(model, folder)
+    plot_losses(folder, f"batches of {TOKENS_PER_BATCH:,} tokens; loss of a trained token")
 
 
 def train_base(folder: Path, num_steps: int, seed: int) -> None:
@@ -250,16 +152,7 @@ def train_base(folder: Path, num_steps: int, seed: int) -> None:
     tokenizer = Tokenizer.from_folder(folder)
     model = new_model(folder, seed)
     documents = draw_documents(random.Random(seed), tokenizer, BASE, [])
-    train(
-        model,
-        documents,
-        folder,
-        stage="base",
-        num_steps=num_steps,
-        learning_rate=PEAK_RATES["base"],
-        seed=seed,
-    )
-    export(model, folder)
+    train(model, documents, folder, stage="base", num_steps=num_steps, seed=seed)
 
 
 def train_further(base: Path, folder: Path, stage: str, num_steps: int, seed: int) -> None:
@@ -278,16 +171,8 @@ def train_further(base: Path, folder: Path, stage: str, num_steps: int, seed: in
     model = load_model(base, "cpu", torch.float32).requires_grad_(True).train()
     tokenizer = Tokenizer.from_folder(base)
     rng = random.Random(f"{stage}/{seed}")
-    train(
-        model,
-        draw_documents(rng, tokenizer, RECIPES[stage], drafts),
-        folder,
-        stage=stage,
-        num_steps=num_steps,
-        learning_rate=PEAK_RATES[stage],
-        seed=seed,
-    )
-    export(model, folder)
+    documents = draw_documents(rng, tokenizer, RECIPES[stage], drafts)
+    train(model, documents, folder, stage=stage, num_steps=num_steps, seed=seed)
 
 
 def main() -> None:
@@ -308,7 +193,6 @@ def main() -> None:
         parser.error(f"the {args.stage} stage needs --base, the folder of the stage before")
     else:
         train_further(args.base, args.out, args.stage, num_steps, args.seed)
-    plot_losses(args.out)
 
 
 if __name__ == "__main__":

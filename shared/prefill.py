@@ -1,0 +1,61 @@
+"""Reading given texts: prompts before generation, and completions whose probability is asked.
+
+Texts are read in batches, padded on the right; what a `PrefixCache` knows of them is not read.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from shared.kv_cache import KVCache
+from shared.model import Qwen
+from shared.prefix_cache import PrefixCache
+
+PREFILL_TOKENS = 8_192  # texts are read in batches of about so many tokens, padding included
+
+
+def pad_right(sequences: list[list[int]], device: torch.device) -> Tensor:
+    """Token ids of different lengths as one rectangle [B, T]; what follows a row's end is 0."""
+    width = max(map(len, sequences))
+    return torch.tensor([ids + [0] * (width - len(ids)) for ids in sequences], device=device)
+
+
+def read(
+    model: Qwen, texts: list[list[int]], wanted: list[int], prefixes: PrefixCache
+) -> tuple[KVCache, list[Tensor], list[int]]:
+    """Read texts in one batch, and remember them in `prefixes`.
+
+    `wanted[i]` is the position of text i from which on its hidden states are needed: only tokens
+    before it may be taken from `prefixes`. Returns a cache with a row for each text, the hidden
+    states [len(text) - wanted, hidden] of each, and how many tokens of each had been read before.
+    """
+    cache = KVCache(model.config, model.device, model.dtype)
+    cache.add_rows(len(texts))
+    known = [prefixes.load(ids, cache, row, wanted[row]) for row, ids in enumerate(texts)]
+    new = [ids[start:] for ids, start in zip(texts, known)]
+    hidden = model.model(pad_right(new, model.device), cache)  # [B, T, hidden]
+    cache.truncate([len(ids) for ids in texts])  # the padding is forgotten
+    for row, ids in enumerate(texts):
+        prefixes.store(ids, cache, row)
+    spans = [slice(w - start, len(ids)) for w, start, ids in zip(wanted, known, new)]
+    return cache, [hidden[row, span] for row, span in enumerate(spans)], known
+
+
+@torch.inference_mode()
+def score_tokens(
+    model: Qwen, prompts: list[list[int]], completions: list[list[int]], prefixes: PrefixCache
+) -> list[list[float]]:
+    """Log-probability of each token of each completion after its prompt, in one batch."""
+    texts = [prompt + completion[:-1] for prompt, completion in zip(prompts, completions)]
+    wanted = [len(prompt) - 1 for prompt in prompts]
+    _, hidden, _ = read(model, texts, wanted, prefixes)
+    return [
+        token_logprobs(model.lm_head(states), torch.tensor(ids, device=model.device)).tolist()
+        for states, ids in zip(hidden, completions)
+    ]
+
+
+def token_logprobs(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Log-probability of tokens [B] under logits [B, V], at temperature 1 and without filters."""
+    return logits.float().log_softmax(dim=-1).gather(-1, tokens[:, None])[:, 0]

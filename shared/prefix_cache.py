@@ -1,0 +1,125 @@
+"""What was read before need not be read again: keys and values of earlier texts, as a tree.
+
+A search goes on from steps already taken, a judge reads a solution that was just written, a second
+round starts from the first one's chat: all begin with tokens whose keys and values are known. They
+are kept in a tree whose paths are token sequences (as in SGLang's RadixAttention, Zheng 2024), so
+texts that begin alike share what they have in common. When the tree outgrows its budget, the ends
+that were not used for longest are forgotten.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from shared.kv_cache import KVCache
+
+
+@dataclass(eq=False)
+class Node:
+    """A run of tokens after those of its parents, with keys and values [num_layers, K, T, D]."""
+
+    tokens: list[int]
+    keys: Tensor | None
+    values: Tensor | None
+    parent: Node | None
+    children: dict[int, Node] = field(default_factory=dict)  # by their first token
+    last_used: int = 0
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of the keys and values."""
+        return 0 if self.keys is None else self.keys.nbytes + self.values.nbytes
+
+
+class PrefixCache:
+    """At most `max_bytes` of keys and values of texts read before; 0 switches it off."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.num_bytes = 0
+        self.root = Node([], None, None, None)
+        self.clock = itertools.count(1)
+
+    def load(self, ids: list[int], cache: KVCache, row: int, limit: int) -> int:
+        """Put what is known of the beginning of `ids`, at most `limit` tokens, into an empty row.
+
+        Returns how many tokens that was.
+        """
+        done = 0
+        for node, length in self._walk(ids[:limit]):
+            if length:
+                cache.write_row(row, done, node.keys[:, :, :length], node.values[:, :, :length])
+            done += length
+        return done
+
+    def store(self, ids: list[int], cache: KVCache, row: int, offset: int = 0) -> None:
+        """Remember `ids`, of which a cache's row holds the keys and values from `offset` on."""
+        if not self.max_bytes:
+            return
+        known, last = 0, self.root
+        for node, length in self._walk(ids):
+            known += length
+            last = node if length == len(node.tokens) else self._split(node, length)
+        if known == len(ids) or known < offset:  # nothing new, or what comes between was forgotten
+            return
+        keys, values = cache.read_row(row, known - offset)
+        node = Node(ids[known:], keys, values, last, last_used=next(self.clock))
+        last.children[ids[known]] = node
+        self.num_bytes += node.num_bytes
+        if self.num_bytes > self.max_bytes:
+            self._forget()
+
+    def _walk(self, ids: list[int]) -> Iterator[tuple[Node, int]]:
+        """Follow the tree along `ids`: each node, and how many of its tokens are as in `ids`."""
+        now, node, position = next(self.clock), self.root, 0
+        while node := node.children.get(ids[position]) if position < len(ids) else None:
+            node.last_used = now
+            length = common_length(node.tokens, ids[position : position + len(node.tokens)])
+            yield node, length
+            if length < len(node.tokens):
+                return
+            position += length
+
+    def _split(self, node: Node, length: int) -> Node:
+        """Cut a node in two so that a branch can leave after `length` of its tokens."""
+        head = Node(
+            node.tokens[:length],
+            node.keys[:, :, :length].clone(),
+            node.values[:, :, :length].clone(),
+            node.parent,
+            last_used=node.last_used,
+        )
+        node.parent.children[head.tokens[0]] = head
+        node.tokens, node.parent = node.tokens[length:], head
+        node.keys, node.values = (t[:, :, length:].clone() for t in (node.keys, node.values))
+        head.children[node.tokens[0]] = node
+        return head
+
+    def _forget(self) -> None:
+        """Drop the least recently used ends until a tenth of the budget is free."""
+        while self.num_bytes > 0.9 * self.max_bytes:
+            for leaf in sorted(self._leaves(), key=lambda node: node.last_used):
+                del leaf.parent.children[leaf.tokens[0]]
+                self.num_bytes -= leaf.num_bytes
+                if self.num_bytes <= 0.9 * self.max_bytes:
+                    return
+
+    def _leaves(self) -> list[Node]:
+        """All nodes without children."""
+        leaves, open_nodes = [], list(self.root.children.values())
+        while open_nodes:
+            node = open_nodes.pop()
+            open_nodes += node.children.values()
+            leaves += [] if node.children else [node]
+        return leaves
+
+
+def common_length(a: list[int], b: list[int]) -> int:
+    """How many tokens two sequences have in common at their beginning."""
+    if a == b:
+        return len(a)
+    return next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
