@@ -1,7 +1,7 @@
 """The ladder: every technique of the book on the same problems, accuracy against compute.
 
     python ch07_combine/ladder.py                                   # the shipped model
-    python ch07_combine/ladder.py --model DIR --problems gym:gsm_symbolic --limit 50 --samples 8
+    python ch07_combine/ladder.py --model DIR --problems gym:gsm_symbolic --limit 50 --n 8
 
 Prints a table, and writes ladder.json and ladder.png into --out. An interrupted run goes on where
 it stopped. Each rung costs more than the one below it; the last column says by how much it beats
@@ -30,7 +30,7 @@ from shared import (
     prompts,
 )
 from shared.answers import final_answer, normalize_answer
-from shared.cli import friendly_errors
+from shared.cli import add_common_flags, friendly_errors, load_llm, sampling_params
 from shared.evaluate import Evaluation, compare, evaluate
 from shared.plots import plot_accuracy_against_tokens, save_figure, use_style
 
@@ -62,17 +62,21 @@ def self_consistency(llm: LLM, problem: Problem, *, params: SamplingParams) -> S
     return Solution(winner, output.completions, output.cost, trace=[{"votes": dict(votes)}])
 
 
-def rungs(samples: int, temperature: float, max_tokens: int, seed: int) -> dict[str, partial]:
-    """The techniques from cheap to dear, each ready to be evaluated."""
-    greedy = SamplingParams(temperature=0, max_tokens=max_tokens)
+def rungs(params: SamplingParams) -> dict[str, partial]:
+    """The techniques from cheap to dear, each ready to be evaluated.
+
+    Raises ValueError unless `params.n` is a power of 2.
+    """
+    if params.n & (params.n - 1):
+        raise ValueError(f"n must be a power of 2, so that the votes can double, not {params.n}")
+    greedy = replace(params, n=1, temperature=0)
     ladder = {
         "direct answer": partial(direct_answer, params=greedy),
         "chain of thought": partial(chain_of_thought, params=greedy),
     }
-    sampled = SamplingParams(temperature=temperature, max_tokens=max_tokens, seed=seed)
     n = 4
-    while n <= samples:
-        votes = partial(self_consistency, params=replace(sampled, n=n))
+    while n <= params.n:
+        votes = partial(self_consistency, params=replace(params, n=n))
         ladder[f"self-consistency, {n} votes"] = votes
         n *= 2
     return ladder
@@ -138,19 +142,12 @@ def draw(rows: list[dict], title: str, path: Path) -> None:
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, conflict_handler="resolve")
+    add_common_flags(parser)
     add = parser.add_argument
-    add("--model", default="tiny", help='"tiny", a folder, or a hub id (default: tiny)')
-    add("--problems", default="word", help="as for every script (default: word)")
-    add("--limit", type=int, default=200, help="how many problems (default: 200)")
-    add("--samples", type=int, default=16, help="most votes, a power of 2 (default: 16)")
-    add("--temperature", type=float, default=0.6, help="of the votes (default: 0.6)")
-    add("--max-tokens", type=int, default=700, help="longest completion (default: 700)")
-    add("--seed", type=int, default=0, help="of sampling (default: 0)")
-    add("--device", help="cpu, cuda or mps (default: cuda if there is one)")
-    add("--out", type=Path, default=Path("runs/ladder"), help="folder (default: runs/ladder)")
+    add("--n", type=int, default=16, help="most samples a question, a power of 2")
+    add("--out", type=Path, default=Path("runs/ladder"), metavar="DIR", help="folder to write to")
+    parser.set_defaults(limit=200, max_tokens=700)
     return parser.parse_args()
 
 
@@ -158,11 +155,9 @@ def main() -> None:
     """Climb, print, draw."""
     args = parse_args()
     with friendly_errors():
-        if args.samples < 1:
-            raise ValueError(f"samples must be at least 1, not {args.samples}")
-        ladder = rungs(args.samples, args.temperature, args.max_tokens, args.seed)
-        problems = load_problems(args.problems, limit=args.limit)
-        llm = LLM(args.model, device=args.device)
+        ladder = rungs(sampling_params(args))
+        problems = load_problems(args.problems, split=args.split, limit=args.limit)
+        llm = load_llm(args)
         args.out.mkdir(parents=True, exist_ok=True)
         rows = table(climb(llm, problems, ladder, args.out))
     print_table(rows)

@@ -22,10 +22,17 @@ import torch
 from shared.checkpoint import load_model, resolve_folder, stop_token_ids
 from shared.generate import BatchGenerator, Request
 from shared.model import Qwen
-from shared.prefill import PREFILL_TOKENS, score_tokens
+from shared.prefill import (
+    PREFILL_TOKENS,
+    Measure,
+    score_tokens,
+    token_certainties,
+    token_logprobs,
+)
 from shared.prefix_cache import PrefixCache
 from shared.sampler import SamplingParams
 from shared.solution import RequestOutput
+from shared.threads import wait_for
 from shared.tokenizer import Tokenizer
 
 Prompt = str | list[int]
@@ -39,6 +46,7 @@ class ScoreRequest:
 
     prompt_ids: list[int]
     completion_ids: list[int]
+    measure: Measure
     future: Future = field(default_factory=Future)
 
 
@@ -149,7 +157,7 @@ class LLM:
                 if len(safe) > len(shown):
                     yield safe[len(shown) :]
                     shown = safe
-            final = request.future.result().completions[0].text
+            final = wait_for(request.future).completions[0].text
             if len(final) > len(shown):
                 yield final[len(shown) :]
         finally:
@@ -157,6 +165,15 @@ class LLM:
 
     def score(self, prompt: Prompt | Messages, completion: Prompt) -> list[float]:
         """Log-probability of each token of `completion` after `prompt` (text, ids or a chat)."""
+        return self._measure(prompt, completion, token_logprobs)
+
+    def certainty(self, prompt: Prompt | Messages, completion: Prompt) -> list[float]:
+        """Self-certainty at each token of `completion`, in nats; see `token_certainties`."""
+        return self._measure(prompt, completion, token_certainties)
+
+    def _measure(
+        self, prompt: Prompt | Messages, completion: Prompt, measure: Measure
+    ) -> list[float]:
         prompt_ids = self._encode(prompt)
         completion_ids = (
             self.tokenizer.encode(completion) if isinstance(completion, str) else list(completion)
@@ -166,9 +183,9 @@ class LLM:
         self._check_ids(prompt_ids)
         self._check_ids(completion_ids)
         self._check_prompt(prompt_ids + completion_ids[:-1])
-        request = ScoreRequest(prompt_ids, completion_ids)
+        request = ScoreRequest(prompt_ids, completion_ids, measure)
         self._submit(request)
-        return request.future.result()
+        return wait_for(request.future)
 
     def cancel(self) -> None:
         """Give up on everything in flight; whoever waits for it gets a CancelledError."""
@@ -214,7 +231,7 @@ class LLM:
         for request in requests:
             self._submit(request)
         try:
-            return [request.future.result() for request in requests]
+            return [wait_for(request.future) for request in requests]
         finally:
             for request in requests:
                 request.cancelled = True
@@ -262,7 +279,8 @@ class LLM:
             waiting = waiting[: -len(batch)]
             prompts = [work.prompt_ids for work in batch]
             completions = [work.completion_ids for work in batch]
-            scored = score_tokens(self.model, prompts, completions, self._prefixes)
+            measures = [work.measure for work in batch]
+            scored = score_tokens(self.model, prompts, completions, self._prefixes, measures)
             for work, logprobs in zip(batch, scored):
                 work.future.set_result(logprobs)
 

@@ -5,6 +5,9 @@ Texts are read in batches, padded on the right; what a `PrefixCache` knows of th
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -12,6 +15,7 @@ from shared.kv_cache import KVCache
 from shared.model import Qwen
 from shared.prefix_cache import PrefixCache
 
+Measure = Callable[[Tensor, Tensor], Tensor]  # logits [C, V], token ids [C] -> a number each [C]
 PREFILL_TOKENS = 8_192  # texts are read in batches of about so many tokens, padding included
 
 
@@ -44,18 +48,31 @@ def read(
 
 @torch.inference_mode()
 def score_tokens(
-    model: Qwen, prompts: list[list[int]], completions: list[list[int]], prefixes: PrefixCache
+    model: Qwen,
+    prompts: list[list[int]],
+    completions: list[list[int]],
+    prefixes: PrefixCache,
+    measures: list[Measure],
 ) -> list[list[float]]:
-    """Log-probability of each token of each completion after its prompt, in one batch."""
+    """One number for each token of each completion after its prompt, in one batch."""
     texts = [prompt + completion[:-1] for prompt, completion in zip(prompts, completions)]
     wanted = [len(prompt) - 1 for prompt in prompts]
     _, hidden, _ = read(model, texts, wanted, prefixes)
     return [
-        token_logprobs(model.lm_head(states), torch.tensor(ids, device=model.device)).tolist()
-        for states, ids in zip(hidden, completions)
+        measure(model.lm_head(states), torch.tensor(ids, device=model.device)).tolist()
+        for states, ids, measure in zip(hidden, completions, measures)
     ]
 
 
 def token_logprobs(logits: Tensor, tokens: Tensor) -> Tensor:
     """Log-probability of tokens [B] under logits [B, V], at temperature 1 and without filters."""
     return logits.float().log_softmax(dim=-1).gather(-1, tokens[:, None])[:, 0]
+
+
+def token_certainties(logits: Tensor, tokens: Tensor) -> Tensor:
+    """How far the model's next-token distribution is from uniform at each token, in nats; [B].
+
+    The Kullback-Leibler divergence of the uniform distribution from the model's, whatever token
+    was taken: "self-certainty" (Kang 2025, section 4).
+    """
+    return -logits.float().log_softmax(dim=-1).mean(dim=-1) - math.log(logits.shape[-1])

@@ -13,7 +13,7 @@ import json
 import math
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TextIO
 
@@ -42,6 +42,7 @@ class Record:
     predicted: str | None = None
     correct: bool = False
     prompt_tokens: int = 0
+    reused_tokens: int = 0
     generated_tokens: int = 0
     scored_tokens: int = 0
     forward_passes: int = 0
@@ -55,9 +56,7 @@ class Record:
     @property
     def cost(self) -> Cost:
         """What the technique spent on this problem."""
-        return Cost(
-            self.prompt_tokens, self.generated_tokens, self.scored_tokens, self.forward_passes
-        )
+        return Cost(**{f.name: getattr(self, f.name) for f in fields(Cost)})
 
     def fill_in(self, solution: Solution) -> None:
         """Take over what a technique found and spent."""

@@ -170,7 +170,9 @@ def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
 
     A token of probability zero is never drawn: the cumulative sum does not rise there.
     """
-    cumulative = probabilities.cumsum(dim=-1)
+    # CUDA adds up in parallel: in float32, rounding could make the sum rise at a forbidden token.
+    exact = torch.float64 if probabilities.is_cuda else None
+    cumulative = probabilities.cumsum(dim=-1, dtype=exact)  # [B, V]
     total = cumulative[:, -1]
     below_total = torch.nextafter(total, torch.zeros_like(total))
     target = torch.minimum(uniforms.to(total.dtype) * total, below_total)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 
@@ -52,6 +53,16 @@ def run_threads(
     finally:
         with keeping:
             stopped.set()
+
+
+def wait_for(future: Future) -> Any:
+    """A future's result. (Windows notices Ctrl-C only between waits.)"""
+    while True:
+        try:
+            return future.result(timeout=0.5)
+        except TimeoutError:
+            if future.done():  # then the error is the work's own
+                raise
 
 
 def wait_for_one(done: queue.SimpleQueue) -> None:

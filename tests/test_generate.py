@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from shared.generate import SAMPLING_BYTES, BatchGenerator, Request, generate_naive
-from shared.prefill import score_tokens
+from shared.prefill import score_tokens, token_logprobs
 from shared.prefix_cache import PrefixCache
 from shared.sampler import SamplingParams
 
@@ -156,7 +156,9 @@ def test_scoring_a_completion_gives_the_logprobs_it_was_sampled_with(random_llm)
     params = SamplingParams(temperature=1.0, max_tokens=15)
     together, _ = run(random_llm, prompts, params)
     completions = [row[0].token_ids for row in together]
-    scores = score_tokens(random_llm.model, prompts, completions, PrefixCache(0))
+    scores = score_tokens(
+        random_llm.model, prompts, completions, PrefixCache(0), [token_logprobs] * 9
+    )
     for row, score in zip(together, scores):
         torch.testing.assert_close(
             torch.tensor(row[0].logprobs), torch.tensor(score), atol=1e-4, rtol=0

@@ -17,7 +17,7 @@ def run(*arguments, cwd):
 
 
 def test_the_ladder_climbs_draws_and_resumes(tmp_path):
-    small = ("--limit", "12", "--samples", "4", "--out", str(tmp_path / "run"))
+    small = ("--limit", "12", "--n", "4", "--out", str(tmp_path / "run"))
     done = run(*small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "run" / "ladder.json").read_text())["rungs"]
@@ -48,7 +48,8 @@ def test_the_ladder_climbs_draws_and_resumes(tmp_path):
         (("--problems", "nonsense"), "nonsense"),
         (("--limit", "0"), "limit"),
         (("--temperature", "-1"), "temperature"),
-        (("--samples", "0"), "samples"),
+        (("--n", "0"), "n must be at least 1"),
+        (("--n", "6"), "power of 2"),
     ],
 )
 def test_what_a_user_can_put_right_is_one_line(tmp_path, arguments, message):

@@ -193,7 +193,7 @@ def test_an_interrupted_call_gives_its_rows_back(random_folder, monkeypatch):
         original(work)
         if not interrupted.is_set():
             interrupted.set()
-            work.future.result = lambda: (_ for _ in ()).throw(KeyboardInterrupt)
+            work.future.result = lambda timeout: (_ for _ in ()).throw(KeyboardInterrupt)
 
     monkeypatch.setattr(llm, "_submit", submit)
     with pytest.raises(KeyboardInterrupt):
@@ -225,3 +225,12 @@ def test_one_row_that_cannot_fit_the_cache_is_refused_by_name(random_folder):
 def test_stream_refuses_several_samples(tiny):
     with pytest.raises(ValueError, match="n must be 1"):
         next(tiny.stream("x", SamplingParams(n=2)))
+
+
+def test_certainty_is_the_divergence_from_uniform(random_llm):
+    prompt, completion = [3, 1, 4], [1, 5, 9, 2]
+    log_p = random_llm.model(torch.tensor([prompt + completion]))[0, 2:-1].log_softmax(-1).double()
+    uniform = torch.full_like(log_p, 1 / log_p.shape[-1])
+    expected = (uniform * (uniform.log() - log_p)).sum(-1)
+    actual = torch.tensor(random_llm.certainty(prompt, completion)).double()
+    torch.testing.assert_close(actual, expected, atol=1e-4, rtol=0)

@@ -53,6 +53,8 @@ def vote(completions: list[Completion]) -> str | None:
 
 def auc(right: list[float], wrong: list[float]) -> float:
     """Probability that a right solution scores above a wrong one, ties counting half."""
+    if not right or not wrong:
+        raise ValueError("an AUC needs right and wrong solutions; take more problems")
     pairs = [(r > w) + 0.5 * (r == w) for r in right for w in wrong]
     return sum(pairs) / len(pairs)
 
