@@ -261,7 +261,8 @@ def estimate_flops(config: ModelConfig, cost: Cost, num_completions: int = 1) ->
     num_prompts = max(1, cost.forward_passes - cost.generated_tokens + num_completions)
     prompt = cost.prompt_tokens / num_prompts
     completion = cost.generated_tokens / max(1, num_completions)
+    read = cost.prompt_tokens - cost.reused_tokens
     answered = cost.generated_tokens + cost.scored_tokens
-    looked_at = cost.prompt_tokens * prompt / 2 + answered * (prompt + completion / 2)
+    looked_at = read * prompt / 2 + answered * (prompt + completion / 2)
     attention = 4 * config.num_layers * config.num_heads * config.head_dim * looked_at
-    return 2.0 * weights * (cost.prompt_tokens + answered) + attention
+    return 2.0 * weights * (read + answered) + attention

@@ -32,7 +32,8 @@ class Record:
     elapsed       working time of the whole run when this was written, all sessions together
     truncated     how many completions were cut off ("length")
     error         None, or "Type: message" of the exception that ended this question
-    completions   {text, finish_reason, num_tokens, logprob (sum; None if not finite), answer}
+    completions   {text, finish_reason, num_tokens, logprob (sum; None if not finite), answer},
+                  and each completion's `measures`
     """
 
     index: int
@@ -76,6 +77,7 @@ def summary(completion: Completion) -> dict:
         "num_tokens": len(completion.token_ids),
         "logprob": finite(sum(completion.logprobs)),
         "answer": extract_answer(completion.text),
+        **{name: finite(value) for name, value in completion.measures.items()},
     }
 
 

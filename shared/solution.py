@@ -10,25 +10,25 @@ class Cost:
     """Compute spent; costs add up with `+`.
 
     prompt_tokens      of prompts, each counted once, however many samples follow
-    reused_tokens      the part of them that had been read before, for another request
     generated_tokens   sampled, the end-of-turn token included
     scored_tokens      of given texts whose probability was looked up
+    reused_tokens      the part of the prompt tokens that an earlier request had already read
     forward_passes     times that the model was run on one row: a prefill or one decoded token
     """
 
     prompt_tokens: int = 0
-    reused_tokens: int = 0
     generated_tokens: int = 0
     scored_tokens: int = 0
     forward_passes: int = 0
+    reused_tokens: int = 0
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
             self.prompt_tokens + other.prompt_tokens,
-            self.reused_tokens + other.reused_tokens,
             self.generated_tokens + other.generated_tokens,
             self.scored_tokens + other.scored_tokens,
             self.forward_passes + other.forward_passes,
+            self.reused_tokens + other.reused_tokens,
         )
 
 
@@ -41,6 +41,7 @@ class Completion:
     logprobs        natural log of each token's probability under the model at temperature 1
     finish_reason   "stop" (end of turn or stop string) or "length" (max_tokens or context reached)
     top_logprobs    for each token the most likely alternatives, if SamplingParams.logprobs asked
+    measures        numbers that somebody found out about it afterwards, by name
     """
 
     text: str
@@ -48,6 +49,7 @@ class Completion:
     logprobs: list[float]
     finish_reason: str
     top_logprobs: list[dict[int, float]] = field(default_factory=list)
+    measures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass

@@ -92,6 +92,7 @@ def test_a_record_has_what_is_needed_to_study_it_later(tmp_path):
         "predicted": "1",
         "correct": True,
         "prompt_tokens": 10,
+        "reused_tokens": 0,
         "generated_tokens": 3,
         "scored_tokens": 1,
         "forward_passes": 4,

@@ -1,0 +1,175 @@
+"""Sample once, study many: a pool of samples of every problem, for all curves of a chapter.
+
+    evaluate(partial(sample_pool, n=16, params=SamplingParams(temperature=0.6)), llm, problems,
+             out="pool.jsonl")
+    pool = read_pool("pool.jsonl")
+    curve = [accuracy_at(pool, majority, n) for n in (1, 2, 4, 8, 16)]
+
+A pool is the records file of an evaluation, so it is written as problems finish, resumes, and says
+how it was made. What a technique would have answered with n samples follows by drawing n of a
+problem's samples again and again. Pools of a real Qwen lie in `shared/pools`:
+
+    python -m shared.pool --model DIR --problems gym:gsm_symbolic --limit 100 --n 16 --out FILE
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from shared import prompts
+from shared.answers import answers_match, final_answer, normalize_answer
+from shared.cli import HelpFormatter, add_common_flags, run
+from shared.evaluate import Evaluation, load_evaluation
+from shared.llm import LLM
+from shared.problems import Problem
+from shared.sampler import SamplingParams
+from shared.scorers import judge
+from shared.solution import Cost, Solution
+
+POOLS_FOLDER = Path(__file__).parent / "pools"
+GROUP = 32  # tokens of a group in `lowest_confidence`
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sampled solution. `answer` is normalized; `measures` are numbers by name, "logprob" (the
+    sum) among them."""
+
+    text: str
+    answer: str | None
+    is_right: bool
+    num_tokens: int
+    finish_reason: str
+    measures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class PooledProblem:
+    """A problem with all that was sampled for it."""
+
+    question: str
+    gold: str
+    prompt_tokens: int
+    samples: list[Sample]
+
+
+Choose = Callable[[list[Sample]], str | None]  # samples of one problem -> its answer
+
+
+def sample_pool(
+    llm: LLM, problem: Problem, *, n: int, params: SamplingParams, measure: bool = True
+) -> Solution:
+    """Sample n solutions; answer with their majority.
+
+    `measure` also finds out, for each: "certainty" (mean self-certainty of its tokens, nats),
+    "lowest_confidence" (see there), and "judge" (the model's own probability that it is right).
+    """
+    asked = prompts.ask(problem.question)
+    (output,) = llm.chat(asked, replace(params, n=n), enable_thinking=False)
+    cost = output.cost
+    for completion in output.completions if measure else []:
+        prompt = llm.tokenizer.encode_chat(asked, enable_thinking=False)
+        certainties = llm.certainty(prompt, completion.token_ids)
+        completion.measures["certainty"] = sum(certainties) / len(certainties)
+        completion.measures["lowest_confidence"] = lowest_confidence(completion.logprobs)
+        completion.measures["judge"] = judge(llm, problem.question, completion.text)
+        cost += Cost(scored_tokens=len(completion.token_ids) + 2, forward_passes=3)
+    answers = [final_answer(completion) for completion in output.completions]
+    return Solution(most_frequent(answers), output.completions, cost)
+
+
+def lowest_confidence(logprobs: list[float], group: int = GROUP) -> float:
+    """The lowest mean log-probability of any `group` successive tokens (after Fu 2025, DeepConf:
+    a solution is as trustworthy as its shakiest passage)."""
+    starts = range(max(1, len(logprobs) - group + 1))
+    groups = (logprobs[start : start + group] for start in starts)
+    return min(sum(each) / len(each) for each in groups)
+
+
+def most_frequent(answers: list[str | None]) -> str | None:
+    """The most frequent answer; of several the one seen first. None where there is no answer."""
+    votes = Counter(normalize_answer(answer) for answer in answers if answer is not None)
+    return max(votes, key=votes.get, default=None)
+
+
+def majority(samples: list[Sample]) -> str | None:
+    """The most frequent answer of some samples."""
+    return most_frequent([sample.answer for sample in samples])
+
+
+def to_pool(evaluation: Evaluation) -> list[PooledProblem]:
+    """The samples of an evaluation, each graded."""
+    return [
+        PooledProblem(
+            record.question,
+            record.gold,
+            record.prompt_tokens,
+            [graded(completion, record.gold) for completion in record.completions],
+        )
+        for record in evaluation.records
+    ]
+
+
+def graded(completion: dict, gold: str) -> Sample:
+    """A record's completion as a Sample; one cut short has an answer only if it boxed one."""
+    measures = {name: value for name, value in completion.items() if isinstance(value, float)}
+    is_whole = completion["finish_reason"] == "stop" or "\\boxed" in completion["text"]
+    answer = completion["answer"] if is_whole else None
+    return Sample(
+        completion["text"],
+        None if answer is None else normalize_answer(answer),
+        answer is not None and answers_match(answer, gold),
+        completion["num_tokens"],
+        completion["finish_reason"],
+        measures,
+    )
+
+
+def read_pool(path: str | Path) -> list[PooledProblem]:
+    """Read a pool's file. Raises what `load_evaluation` raises."""
+    return to_pool(load_evaluation(path))
+
+
+def accuracy_at(
+    pool: list[PooledProblem], choose: Choose, n: int, *, repeats: int = 30, seed: int = 0
+) -> list[float]:
+    """For each problem, how often `choose` is right with n of its samples, drawn `repeats` times.
+
+    The mean is the accuracy at n; two such lists on one pool are paired. With all samples there is
+    one way to draw. Raises ValueError where a problem has fewer than n samples.
+    """
+    rng = random.Random(f"{seed}/{n}")
+    shares = []
+    for problem in pool:
+        if n > len(problem.samples):
+            raise ValueError(f"n is {n}, but the pool has {len(problem.samples)} samples a problem")
+        times = 1 if n == len(problem.samples) else repeats
+        right = 0
+        for _ in range(times):
+            # In the order of sampling, so that n = all is the run as it was.
+            drawn = sorted(rng.sample(range(len(problem.samples)), n))
+            right += is_right_answer(choose([problem.samples[i] for i in drawn]), problem)
+        shares.append(right / times)
+    return shares
+
+
+def is_right_answer(answer: str | None, problem: PooledProblem) -> bool:
+    """Whether an answer that some sample gave is right: as the sample was graded."""
+    return any(sample.is_right for sample in problem.samples if sample.answer == answer)
+
+
+def main() -> None:
+    """Make a pool from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    add_common_flags(parser)
+    parser.set_defaults(n=16)
+    run(sample_pool, parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
