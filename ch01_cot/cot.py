@@ -1,0 +1,309 @@
+r"""Chain of thought: a model that writes down its steps answers what it cannot answer at once.
+
+    python ch01_cot/cot.py                                    # the shipped model, zero-shot
+    python ch01_cot/cot.py --method all --limit 400           # every method, compared with direct
+    python ch01_cot/cot.py --model Qwen/Qwen3-0.6B --problems gsm8k --method thinking --budget 500
+
+Methods:
+    direct            only the answer, no working
+    cot               "Think step by step" (zero-shot, Kojima 2022)
+    few-shot          the same after worked training problems (Wei 2022)
+    cot-decoding      no request for steps; the n likeliest first tokens (Wang & Zhou 2024)
+    budget-forcing    "Wait" when the model stops, a forced answer when tokens run out (s1, 2025)
+    thinking          Qwen3's own thinking: on, off (--budget 0), or at most --budget tokens of it
+
+With --n above 1, n solutions are sampled and the most frequent answer wins (set a --temperature).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import re
+from collections import Counter
+from dataclasses import replace
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+
+from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, load_problems, prompts
+from shared.answers import final_answer, normalize_answer
+from shared.cli import add_common_flags, evaluate_as_told, friendly_errors, run
+from shared.evaluate import Evaluation, compare
+from shared.pool import most_frequent
+from shared.problems import HARD_CHANGES, WORD_CHANGES
+from shared.tiny.documents import HABITS
+from shared.tiny.word_problems import sample_problem, sample_solution
+
+GREEDY = SamplingParams(temperature=0, max_tokens=700)
+WAIT = "\nWait"
+FORCE_ANSWER = "\nThe answer is \\boxed{"
+ANSWER_TOKENS = 32  # room for a forced answer
+END_THINKING = (  # to the letter what Qwen3's report inserts (Yang 2025, "thinking budget")
+    "\n\nConsidering the limited time by the user, I have to give the solution based on the "
+    "thinking directly now.\n</think>\n\n"
+)
+
+
+def solution_of(completions: list[Completion], cost: Cost, **evidence: list) -> Solution:
+    """Some completions as a solution; where there are several, the most frequent answer wins."""
+    answers = [final_answer(completion) for completion in completions]
+    return Solution(most_frequent(answers), completions, cost, **evidence)
+
+
+def direct_answer(
+    llm: LLM, problem: Problem, *, n: int = 1, params: SamplingParams = GREEDY
+) -> Solution:
+    """Ask for the answer alone: the model has no room to work anything out."""
+    asked = prompts.ask(problem.question, prompts.DIRECT)
+    (output,) = llm.chat(asked, replace(params, n=n), enable_thinking=False)
+    return solution_of(output.completions, output.cost)
+
+
+def chain_of_thought(
+    llm: LLM, problem: Problem, *, n: int = 1, params: SamplingParams = GREEDY
+) -> Solution:
+    """Ask for the steps first (zero-shot chain of thought, Kojima 2022)."""
+    asked = prompts.ask(problem.question)
+    (output,) = llm.chat(asked, replace(params, n=n), enable_thinking=False)
+    return solution_of(output.completions, output.cost)
+
+
+@lru_cache
+def worked_examples(source: str, count: int, seed: int = 0) -> list[tuple[str, str]]:
+    """Questions and worked solutions from the training split of a problem set.
+
+    Raises ValueError for a set that has no such split, or no worked solutions in it.
+    """
+    if source in ("word", "word:hard"):
+        rng = random.Random(f"examples/{seed}")
+        changes = HARD_CHANGES if source == "word:hard" else WORD_CHANGES
+        drawn = [sample_problem(rng, "train", changes=changes) for _ in range(count)]
+        return [(problem.question, sample_solution(rng, problem, *HABITS)) for problem in drawn]
+    if source != "gsm8k" and not source.startswith("gym:"):
+        raise ValueError(f"{source} has no training problems to show worked examples of")
+    examples = []
+    for problem in load_problems(source, split="train", limit=count, seed=seed):
+        working = str(problem.metadata.get("answer_cot", problem.metadata.get("answer", "")))
+        steps, mark, _ = re.sub(r"<<.*?>>", "", working).rpartition("\n####")  # GSM8K's form
+        if not mark:
+            raise ValueError(f"the training problems of {source} come without worked solutions")
+        examples.append((problem.question, f"{steps}\nThe answer is \\boxed{{{problem.answer}}}."))
+    return examples
+
+
+def few_shot(
+    llm: LLM, problem: Problem, *, n: int = 1, params: SamplingParams = GREEDY, shots: int = 2
+) -> Solution:
+    """Show worked examples as earlier turns of the chat, then ask (Wei 2022)."""
+    chat = []
+    for question, steps in worked_examples(problem.source, shots):
+        chat += [*prompts.ask(question), {"role": "assistant", "content": steps}]
+    chat += prompts.ask(problem.question)
+    (output,) = llm.chat(chat, replace(params, n=n), enable_thinking=False)
+    return solution_of(output.completions, output.cost)
+
+
+def go_on(
+    llm: LLM, prompt: list[int], start: Completion, words: str, params: SamplingParams
+) -> tuple[Completion, Cost]:
+    """Append words to what the model wrote, as if they were its own, and let it go on.
+
+    Returns start, words and continuation as one completion. Given tokens count as certain: their
+    log-probability is set to 0.
+    """
+    written = [token for token in start.token_ids if token not in llm.stop_ids]
+    given = llm.tokenizer.encode(words)
+    (output,) = llm.generate(prompt + written + given, replace(params, n=1))
+    (rest,) = output.completions
+    logprobs = [*start.logprobs[: len(written)], *[0.0] * len(given), *rest.logprobs]
+    top = [*start.top_logprobs[: len(written)], *[{}] * len(given), *rest.top_logprobs]
+    ids = written + given + rest.token_ids
+    text = llm.tokenizer.decode(token for token in ids if token not in llm.stop_ids)
+    return Completion(text, ids, logprobs, rest.finish_reason, top), output.cost
+
+
+def answer_confidence(llm: LLM, completion: Completion, answer: str | None) -> float:
+    """How sure the model was of its answer (Wang & Zhou 2024, eq. 1), from 0 to 1.
+
+    The probability of the likeliest token minus that of the second, averaged over the tokens that
+    spell the answer where it stands last. 0 where there is no answer, or it is spelled otherwise.
+    Needs a completion sampled with SamplingParams(logprobs=2).
+    """
+    pieces = [llm.tokenizer.token_bytes(token) for token in completion.token_ids]
+    start = b"".join(pieces).rfind(answer.encode()) if answer else -1
+    if start < 0:
+        return 0.0
+    ends = list(accumulate(map(len, pieces)))
+    stop = start + len(answer.encode())
+    spell = [i for i, end in enumerate(ends) if start < end and end - len(pieces[i]) < stop]
+    margins = []
+    for i in spell:
+        first, second = sorted(completion.top_logprobs[i].values(), reverse=True)[:2]
+        margins.append(math.exp(first) - math.exp(second))
+    return sum(margins) / len(margins)
+
+
+def cot_decoding(
+    llm: LLM,
+    problem: Problem,
+    *,
+    n: int = 10,
+    params: SamplingParams = GREEDY,
+    instruction: str = prompts.DIRECT,
+) -> Solution:
+    """Find a chain of thought that nobody asked for (Wang & Zhou 2024, CoT-decoding).
+
+    Branch on the n likeliest first tokens (at most 20), continue each, and take the answer whose
+    branches add up to the highest confidence (the paper's "weighted aggregation").
+    """
+    asked = prompts.ask(problem.question, instruction)
+    prompt = llm.tokenizer.encode_chat(asked, enable_thinking=False)
+    (first,) = llm.generate(prompt, replace(params, n=1, max_tokens=1, logprobs=max(n, 2)))
+    (alternatives,) = first.completions[0].top_logprobs
+    cost, branches = first.cost, []
+    for token, logprob in list(alternatives.items())[:n]:
+        if token not in llm.stop_ids:
+            start = Completion("", [token], [logprob], "length", [alternatives])
+            branch, spent = go_on(llm, prompt, start, "", replace(params, logprobs=2))
+            branches.append(branch)
+            cost += spent
+    answers = [final_answer(branch) for branch in branches]
+    sure = [answer_confidence(llm, branch, answer) for branch, answer in zip(branches, answers)]
+    totals = Counter()
+    for answer, confidence in zip(answers, sure):
+        if answer is not None:
+            totals[normalize_answer(answer)] += confidence
+    winner = max(totals, key=totals.get, default=None)
+    return Solution(winner, branches, cost, scores=sure, trace=[{"confidence": dict(totals)}])
+
+
+def budget_forcing(
+    llm: LLM,
+    problem: Problem,
+    *,
+    n: int = 1,
+    params: SamplingParams = GREEDY,
+    waits: int = 1,
+    budget: int | None = None,
+    wait: str = WAIT,
+) -> Solution:
+    """Make a chain longer or shorter than the model would (s1, Muennighoff 2025, section 3.1).
+
+    Each time the model stops, up to `waits` times, `wait` is appended and it goes on. A chain that
+    reaches `budget` tokens (None: params.max_tokens) without an answer is cut there, and the
+    answer forced. The trace has the answer after each piece of each chain.
+    """
+    budget = budget or params.max_tokens
+    asked = prompts.ask(problem.question)
+    prompt = llm.tokenizer.encode_chat(asked, enable_thinking=False)
+    (output,) = llm.generate(prompt, replace(params, n=n, max_tokens=budget))
+    cost, chains, trace = output.cost, [], []
+    for chain in output.completions:
+        answers = [final_answer(chain)]
+        for _ in range(waits):
+            left = budget - len(chain.token_ids)
+            if left < 1 or chain.finish_reason == "length":
+                break
+            chain, spent = go_on(llm, prompt, chain, wait, replace(params, max_tokens=left))
+            cost += spent
+            answers.append(final_answer(chain))
+        if answers[-1] is None:
+            short = replace(params, max_tokens=ANSWER_TOKENS)
+            chain, spent = go_on(llm, prompt, chain, FORCE_ANSWER, short)
+            cost += spent
+            answers.append(final_answer(chain))
+        chains.append(chain)
+        trace.append({"answers": answers})
+    return solution_of(chains, cost, trace=trace)
+
+
+def thinking(
+    llm: LLM,
+    problem: Problem,
+    *,
+    n: int = 1,
+    params: SamplingParams = GREEDY,
+    budget: int | None = None,
+) -> Solution:
+    """Qwen3's own thinking, at most `budget` tokens of it (None: as long as it likes; 0: off).
+
+    Where the budget runs out, the thought is closed with `END_THINKING` and the model answers, in
+    at most params.max_tokens (Yang 2025). Raises ValueError for a model that has no such mode.
+    """
+    asked = prompts.ask(problem.question)
+    on, off = (llm.tokenizer.encode_chat(asked, enable_thinking=mode) for mode in (True, False))
+    if on == off:
+        raise ValueError(f"the chat format of {llm.name} has no thinking mode; take a Qwen3")
+    prompt = off if budget == 0 else on
+    (output,) = llm.generate(prompt, replace(params, n=n, max_tokens=budget or params.max_tokens))
+    cost, completions = output.cost, []
+    for completion in output.completions:
+        if budget and completion.finish_reason == "length":
+            words = "" if "</think>" in completion.text else END_THINKING
+            completion, spent = go_on(llm, prompt, completion, words, params)
+            cost += spent
+        completions.append(completion)
+    return solution_of(completions, cost)
+
+
+METHODS = {  # name on the command line: the function, and its own flags
+    "direct": (direct_answer, ()),
+    "cot": (chain_of_thought, ()),
+    "few-shot": (few_shot, ("shots",)),
+    "cot-decoding": (cot_decoding, ()),
+    "budget-forcing": (budget_forcing, ("waits", "budget")),
+    "thinking": (thinking, ("budget",)),
+}
+
+
+def print_comparison(evaluations: dict[str, Evaluation]) -> None:
+    """One line a method, with the paired difference to the first one on the same problems."""
+    baseline, *_ = evaluations
+    print(f"{'method':<16}accuracy  95% interval    tokens/problem  seconds  minus {baseline}")
+    for name, evaluation in evaluations.items():
+        row, gain = evaluation.row(name), compare(evaluation, evaluations[baseline])
+        print(
+            f"{name:<16}{row['accuracy']:>8.3f}  [{row['low']:.3f}, {row['high']:.3f}]"
+            f"{row['tokens_per_problem']:>16.0f}{evaluation.seconds:>9.1f}  "
+            f"{gain.difference:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+        )
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, conflict_handler="resolve")
+    add_common_flags(parser)
+    add = parser.add_argument
+    add("--method", default="cot", choices=[*METHODS, "all"], help="all: all but thinking")
+    add("--n", type=int, help="samples; of cot-decoding branches. None: 1, or 10 branches")
+    add("--shots", type=int, default=2, help="worked examples of few-shot")
+    add("--waits", type=int, default=1, help='times that budget-forcing says "Wait"')
+    add("--budget", type=int, help="tokens before the answer is forced; None: no limit of its own")
+    parser.set_defaults(temperature=0.0, max_tokens=700)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run one method, or compare them all."""
+    args = parse_args()
+    n, out = args.n, args.out and Path(args.out)
+    evaluations = {}
+    for name in METHODS if args.method == "all" else [args.method]:
+        function, flags = METHODS[name]
+        options = {flag: getattr(args, flag) for flag in flags}
+        args.n = n or (10 if name == "cot-decoding" else 1)
+        if args.method != "all":
+            run(function, args, **options)
+        elif name != "thinking":  # it needs a Qwen3
+            args.out = out and out.with_stem(f"{out.stem}_{name}")
+            with friendly_errors():
+                evaluations[name], _ = evaluate_as_told(function, args, options)
+    if evaluations:
+        print_comparison(evaluations)
+        print(evaluations["cot"].summary_line())
+
+
+if __name__ == "__main__":
+    main()
