@@ -79,8 +79,11 @@ def worked_examples(source: str, count: int, seed: int = 0) -> list[tuple[str, s
     if source in ("word", "word:hard"):
         rng = random.Random(f"examples/{seed}")
         changes = HARD_CHANGES if source == "word:hard" else WORD_CHANGES
-        drawn = [sample_problem(rng, "train", changes=changes) for _ in range(count)]
-        return [(problem.question, sample_solution(rng, problem, *HABITS)) for problem in drawn]
+        examples = []
+        for _ in range(count):
+            problem = sample_problem(rng, "train", changes=changes)
+            examples.append((problem.question, sample_solution(rng, problem, *HABITS)))
+        return examples
     if source != "gsm8k" and not source.startswith("gym:"):
         raise ValueError(f"{source} has no training problems to show worked examples of")
     examples = []

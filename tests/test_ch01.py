@@ -1,0 +1,355 @@
+"""Chapter 1: each way of getting a chain of thought, on scripted models and on the shipped one."""
+
+import math
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ch01_cot import cot
+from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems, prompts
+from shared.evaluate import compare, evaluate, load_evaluation
+from shared.tiny.word_problems import split_of
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "ch01_cot" / "cot.py"
+QUESTION = Problem("What is 3*4+5?", None, id="1", source="word")
+
+
+class ScriptedLLM:
+    """Writes the texts it is given, one a request, with the shipped model's tokenizer.
+
+    A text that does not fit into max_tokens is cut there; the others end with the stop token.
+    `prompts` holds what the model had read each time.
+    """
+
+    def __init__(self, tiny, *texts: str, tokenizer=None) -> None:
+        self.name = "scripted"
+        self.tokenizer = tokenizer or tiny.tokenizer
+        self.stop_ids = tiny.stop_ids
+        self.texts = list(texts)
+        self.prompts: list[str] = []
+
+    def chat(self, messages, params, enable_thinking=True):
+        prompt = self.tokenizer.encode_chat(messages, enable_thinking=enable_thinking)
+        return self.generate(prompt, params)
+
+    def generate(self, prompt, params):
+        self.prompts.append(self.tokenizer.decode(prompt))
+        completions = [self.completion(self.texts.pop(0), params) for _ in range(params.n)]
+        generated = sum(len(completion.token_ids) for completion in completions)
+        return [RequestOutput(prompt, completions, Cost(len(prompt), generated))]
+
+    def completion(self, text, params):
+        ids = [*self.tokenizer.encode(text), self.stop_ids[0]][: params.max_tokens]
+        is_whole = ids[-1] in self.stop_ids
+        text = self.tokenizer.decode(i for i in ids if i not in self.stop_ids)
+        return Completion(text, ids, [-0.5] * len(ids), "stop" if is_whole else "length")
+
+
+@pytest.fixture(scope="module")
+def qwen3_tokenizer(tiny, tmp_path_factory):
+    """The shipped vocabulary under Qwen3's chat template."""
+    folder = tmp_path_factory.mktemp("qwen3")
+    for file in (ROOT / "shared" / "tiny" / "checkpoint").iterdir():
+        shutil.copy(file, folder)
+    template = ROOT / "tests" / "data" / "qwen3_chat_template.jinja"
+    shutil.copy(template, folder / "chat_template.jinja")
+    return type(tiny.tokenizer).from_folder(folder)
+
+
+# --- Direct, chain of thought, few-shot -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("technique", "instruction"),
+    [(cot.direct_answer, prompts.DIRECT), (cot.chain_of_thought, prompts.STEP_BY_STEP)],
+)
+def test_direct_and_cot_differ_in_the_instruction_and_vote_when_there_are_several(
+    tiny, technique, instruction
+):
+    llm = ScriptedLLM(tiny, "\\boxed{18}", "\\boxed{17}", "no", "\\boxed{17.0}")
+    solution = technique(llm, QUESTION, n=4)
+    assert f"{QUESTION.question}\n{instruction}" in llm.prompts[0]
+    assert solution.answer == "17"
+    assert len(solution.completions) == 4
+    assert solution.cost.generated_tokens == sum(len(c.token_ids) for c in solution.completions)
+
+
+def test_a_chain_that_was_cut_off_has_no_answer(tiny):
+    llm = ScriptedLLM(tiny, "3*4=12\n12+5=17\nThe answer is \\boxed{17}.")
+    params = replace(cot.GREEDY, max_tokens=6)
+    assert cot.chain_of_thought(llm, QUESTION, params=params).answer is None
+
+
+def test_word_examples_are_solved_training_problems(tiny):
+    examples = cot.worked_examples("word", 3)
+    assert len(set(examples)) == 3
+    for question, steps in examples:
+        assert split_of(question) == "train"
+        assert steps.startswith("Plan: ") and "The answer is \\boxed{" in steps
+    assert cot.worked_examples("word", 2) == examples[:2]
+    assert cot.worked_examples("word", 3, seed=1) != examples
+
+
+def test_gym_examples_are_worked_training_problems_that_end_in_a_box():
+    pytest.importorskip("reasoning_gym")
+    ((question, steps),) = cot.worked_examples("gym:gsm_symbolic", 1)
+    (problem,) = load_problems("gym:gsm_symbolic", split="train", limit=1)
+    assert question == problem.question
+    assert steps.endswith(f"\nThe answer is \\boxed{{{problem.answer}}}.") and "####" not in steps
+
+
+def test_gsm8k_examples_lose_their_calculator_marks(monkeypatch):
+    working = "He has 2*3=<<2*3=6>>6 pens.\nThat is 6+1=<<6+1=7>>7.\n#### 7"
+    problem = Problem("How many?", "7", "g/0", "gsm8k", {"answer": working})
+    monkeypatch.setattr(cot, "load_problems", lambda source, split, limit, seed: [problem])
+    cot.worked_examples.cache_clear()
+    ((_, steps),) = cot.worked_examples("gsm8k", 1)
+    cot.worked_examples.cache_clear()
+    assert steps == "He has 2*3=6 pens.\nThat is 6+1=7.\nThe answer is \\boxed{7}."
+
+
+@pytest.mark.parametrize("source", ["math500", "mine", "gym:basic_arithmetic"])
+def test_a_set_without_worked_solutions_is_refused(source):
+    if source.startswith("gym:"):
+        pytest.importorskip("reasoning_gym")
+    with pytest.raises(ValueError, match=f"{source}.*(worked|examples)"):
+        cot.worked_examples(source, 2)
+
+
+def test_few_shot_shows_the_examples_before_the_question(tiny):
+    llm = ScriptedLLM(tiny, "\\boxed{17}")
+    assert cot.few_shot(llm, QUESTION, shots=2).answer == "17"
+    (prompt,) = llm.prompts
+    places = [prompt.index(text) for example in cot.worked_examples("word", 2) for text in example]
+    assert places == sorted(places) and places[-1] < prompt.index(QUESTION.question)
+
+
+# --- CoT-decoding ---------------------------------------------------------------------------------
+
+
+def test_go_on_joins_what_was_written_given_and_continued(tiny):
+    llm = ScriptedLLM(tiny, "12+5=17")
+    start = llm.completion("3*4=12", cot.GREEDY)
+    joined, cost = cot.go_on(llm, tiny.tokenizer.encode("Q"), start, "\nSo ", cot.GREEDY)
+    assert llm.prompts == ["Q3*4=12\nSo "]  # the stop token is gone
+    assert joined.text == "3*4=12\nSo 12+5=17"
+    assert len(joined.logprobs) == len(joined.token_ids)
+    given = len(tiny.tokenizer.encode("\nSo "))
+    assert joined.logprobs.count(0.0) == given
+    assert cost.generated_tokens == len(joined.token_ids) - given - len(start.token_ids) + 1
+
+
+def with_margins(tiny, text, margins):
+    """A completion whose token i led its rival by margins[i]; the last one is the stop token."""
+    ids = [*tiny.tokenizer.encode(text), tiny.stop_ids[0]]
+    top = [{1: math.log((1 - m) / 2 + 1e-12), 0: math.log((1 + m) / 2)} for m in margins]
+    return Completion(text, ids, [0.0] * len(ids), "stop", top)
+
+
+def test_confidence_is_the_mean_margin_at_the_last_place_of_the_answer(tiny):
+    text = "17+1=18\nThe answer is \\boxed{17}."
+    pieces = [tiny.tokenizer.decode([i]) for i in tiny.tokenizer.encode(text)]
+    first, second = [i for i, piece in enumerate(pieces) if piece in ("1", "7")][-2:]
+    margins = [0.0] * (len(pieces) + 1)
+    margins[first], margins[second] = 0.9, 0.5
+    completion = with_margins(tiny, text, margins)
+    assert cot.answer_confidence(tiny, completion, "17") == pytest.approx(0.7)
+    assert cot.answer_confidence(tiny, completion, "99") == 0
+    assert cot.answer_confidence(tiny, completion, None) == 0
+
+
+class BranchingLLM(ScriptedLLM):
+    """Knows four first tokens; continues each with a scripted text and margin."""
+
+    branches = {"\\": ("boxed{3}", 0.1), "Plan": (" 1=1 \\boxed{7}", 0.8)}
+    branches |= {"All": (" \\boxed{7.0}", 0.6), "This": (" \\boxed{5}", 0.9)}
+
+    def generate(self, prompt, params):
+        text = self.tokenizer.decode(prompt)
+        self.prompts.append(text)
+        if params.max_tokens == 1:
+            firsts = [self.tokenizer.encode(word)[0] for word in self.branches]
+            ids = [firsts[0], self.stop_ids[0], *firsts[1:]]
+            top = {token: -float(i) for i, token in enumerate(ids)}
+            top = dict(list(top.items())[: params.logprobs])
+            completion = Completion("\\", [ids[0]], [0.0], "length", [top])
+            return [RequestOutput(prompt, [completion], Cost(len(prompt), 1))]
+        word = next(word for word in self.branches if text.endswith(word))
+        rest, margin = self.branches[word]
+        count = len(self.tokenizer.encode(rest)) + 1
+        completion = with_margins(self, rest, [margin] * count)
+        return [RequestOutput(prompt, [completion], Cost(len(prompt), count))]
+
+
+def test_cot_decoding_adds_up_the_confidence_of_equal_answers(tiny):
+    llm = BranchingLLM(tiny)
+    solution = cot.cot_decoding(llm, QUESTION, n=5)
+    assert prompts.DIRECT in llm.prompts[0]
+    assert [c.text.split("boxed")[-1] for c in solution.completions] == [
+        "{3}",
+        "{7}",
+        "{7.0}",
+        "{5}",
+    ]
+    assert solution.scores == pytest.approx([0.1, 0.8, 0.6, 0.9], abs=1e-6)
+    assert solution.answer == "7"  # 0.8 + 0.6 against 0.9
+    (trace,) = solution.trace
+    assert trace["confidence"] == pytest.approx({"3": 0.1, "7": 1.4, "5": 0.9}, abs=1e-6)
+    generated = 1 + sum(len(c.token_ids) - 1 for c in solution.completions)
+    assert solution.cost.generated_tokens == generated
+    assert cot.cot_decoding(BranchingLLM(tiny), QUESTION, n=1).answer == "3"
+
+
+def test_the_first_branch_is_what_greedy_decoding_writes(tiny):
+    (problem,) = load_problems("word", split="dev", limit=1)
+    direct = cot.direct_answer(tiny, problem).completions[0]
+    branch = cot.cot_decoding(tiny, problem, n=1).completions[0]
+    assert branch.token_ids == direct.token_ids
+    assert branch.text == direct.text
+    assert branch.logprobs == pytest.approx(direct.logprobs, abs=1e-4)
+
+
+# --- Budget forcing -------------------------------------------------------------------------------
+
+
+def test_wait_is_appended_when_the_model_stops_and_the_last_answer_counts(tiny):
+    llm = ScriptedLLM(tiny, "3*4=13\n\\boxed{18}", " 3*4=12\n\\boxed{17}", " sure \\boxed{17}")
+    solution = cot.budget_forcing(llm, QUESTION, waits=2)
+    assert llm.prompts[1].endswith("\\boxed{18}\nWait")
+    assert llm.prompts[2].endswith("\\boxed{18}\nWait 3*4=12\n\\boxed{17}\nWait")
+    assert solution.answer == "17"
+    assert solution.trace == [{"answers": ["18", "17", "17"]}]
+    assert solution.completions[0].text.count("\nWait") == 2
+    assert llm.texts == []
+
+
+def test_a_spent_budget_forces_the_answer_and_leaves_no_wait(tiny):
+    llm = ScriptedLLM(tiny, "3*4=12\n12+5=17\nThe answer is \\boxed{17}.", "12}.")
+    solution = cot.budget_forcing(llm, QUESTION, waits=3, budget=7)
+    assert llm.prompts[1].endswith("3*4=12\n\nThe answer is \\boxed{")
+    assert solution.answer == "12"
+    assert solution.completions[0].text == "3*4=12\n\nThe answer is \\boxed{12}."
+    assert solution.trace == [{"answers": [None, "12"]}]
+
+
+def test_waits_share_the_budget(tiny):
+    first = "3*4=13\n\\boxed{18}"
+    used = len(tiny.tokenizer.encode(first)) + 1
+    llm = ScriptedLLM(tiny, first, " let me see 1=1\n2=2\n3=3\n4=4")
+    solution = cot.budget_forcing(llm, QUESTION, waits=5, budget=used + 4)
+    assert solution.cost.generated_tokens == used + 4
+    assert solution.answer == "18"  # the answer that it had before stays
+
+
+def test_every_one_of_n_chains_is_forced(tiny):
+    llm = ScriptedLLM(tiny, "1=1\n2=2\n3=3", "\\boxed{4}", "1=1\n5=5\n6=6", "4}", "9}")
+    solution = cot.budget_forcing(llm, QUESTION, n=3, waits=0, budget=6)
+    assert [trace["answers"] for trace in solution.trace] == [[None, "4"], ["4"], [None, "9"]]
+    assert solution.answer == "4"
+
+
+# --- Thinking -------------------------------------------------------------------------------------
+
+
+def test_a_model_without_a_thinking_mode_is_refused(tiny):
+    with pytest.raises(ValueError, match="no thinking mode"):
+        cot.thinking(tiny, QUESTION)
+
+
+def test_thinking_off_closes_an_empty_thought(tiny, qwen3_tokenizer):
+    llm = ScriptedLLM(tiny, "\\boxed{17}", tokenizer=qwen3_tokenizer)
+    assert cot.thinking(llm, QUESTION, budget=0).answer == "17"
+    assert llm.prompts[0].endswith("assistant\n<think>\n\n</think>\n\n")
+
+
+def test_thinking_without_a_budget_is_one_reply(tiny, qwen3_tokenizer):
+    llm = ScriptedLLM(
+        tiny, "<think>\n\\boxed{3}?\n</think>\n\n\\boxed{17}", tokenizer=qwen3_tokenizer
+    )
+    assert cot.thinking(llm, QUESTION).answer == "17"
+    assert llm.prompts[0].endswith("assistant\n")
+
+
+def test_a_spent_thinking_budget_closes_the_thought_and_asks_for_the_answer(tiny, qwen3_tokenizer):
+    thought = "<think>\n3*4=12\n12+5=17\nBut wait: \\boxed{3}"
+    llm = ScriptedLLM(tiny, thought, "\\boxed{17}", tokenizer=qwen3_tokenizer)
+    solution = cot.thinking(llm, QUESTION, budget=12)
+    assert llm.prompts[1].endswith("directly now.\n</think>\n\n")
+    assert solution.answer == "17"
+    assert solution.cost.generated_tokens == 12 + len(tiny.tokenizer.encode("\\boxed{17}")) + 1
+
+
+def test_an_answer_cut_by_the_thinking_budget_is_finished(tiny, qwen3_tokenizer):
+    reply = "<think>\nhm\n</think>\n\nThe answer is \\boxed{17}."
+    budget = len(tiny.tokenizer.encode("<think>\nhm\n</think>\n\nThe answer"))
+    llm = ScriptedLLM(tiny, reply, " is \\boxed{17}.", tokenizer=qwen3_tokenizer)
+    solution = cot.thinking(llm, QUESTION, budget=budget)
+    assert solution.completions[0].text == reply
+    assert llm.prompts[1].endswith("</think>\n\nThe answer")
+
+
+# --- The claim, and the script --------------------------------------------------------------------
+
+
+def test_steps_beat_a_direct_answer_on_the_shipped_model(tiny):
+    problems = load_problems("word", split="dev", limit=40)
+    steps, direct = (
+        evaluate(technique, tiny, problems, progress=False)
+        for technique in (cot.chain_of_thought, cot.direct_answer)
+    )
+    gain = compare(steps, direct)
+    assert gain.difference >= 0.2 and gain.low > 0.1
+    assert steps.cost.generated_tokens > 10 * direct.cost.generated_tokens
+
+
+def test_sampled_chains_vote(tiny):
+    problems = load_problems("word", split="dev", limit=2)
+    params = SamplingParams(temperature=0.6, max_tokens=500)
+    technique = partial(cot.chain_of_thought, n=3, params=params)
+    for record in evaluate(technique, tiny, problems, progress=False).records:
+        assert len({completion["text"] for completion in record.completions}) > 1
+
+
+def run(*arguments, cwd):
+    command = [sys.executable, str(SCRIPT), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+def test_the_script_prints_the_summary_and_writes_records(tmp_path):
+    out = tmp_path / "cot.jsonl"
+    done = run("--split", "dev", "--limit", "4", "--out", str(out), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.splitlines()[-1]
+    evaluation = load_evaluation(out)
+    assert last.rsplit("seconds", 1)[0] == evaluation.summary_line().rsplit("seconds", 1)[0]
+    assert evaluation.settings["technique"] == "chain_of_thought"
+    assert evaluation.settings["temperature"] == 0 and evaluation.settings["n"] == 1
+
+
+def test_the_script_compares_all_methods_on_the_same_problems(tmp_path):
+    out = tmp_path / "all.jsonl"
+    small = ("--split", "dev", "--limit", "4", "--method", "all", "--n", "2", "--max-tokens", "500")
+    done = run(*small, "--out", str(out), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    names = [name for name in cot.METHODS if name != "thinking"]
+    assert [line.split()[0] for line in lines] == ["method", *names, "accuracy"]
+    assert "minus direct" in lines[0]
+    for name, line in zip(names, lines[1:]):
+        evaluation = load_evaluation(tmp_path / f"all_{name}.jsonl")
+        assert float(line.split()[1]) == pytest.approx(evaluation.accuracy, abs=1e-3)
+    assert lines[1].endswith("+0.000 [+0.000, +0.000]")
+    summary = load_evaluation(tmp_path / "all_cot.jsonl").summary_line()
+    assert lines[-1].rsplit("seconds", 1)[0] == summary.rsplit("seconds", 1)[0]
+
+
+def test_a_model_that_cannot_think_says_so(tmp_path):
+    done = run("--limit", "4", "--method", "thinking", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "no thinking mode" in done.stdout.splitlines()[-1]
