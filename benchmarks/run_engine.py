@@ -34,6 +34,17 @@ def run(job: dict) -> dict:
     return {"completions": completions, "seconds": seconds, "peak_mb": peak_memory_mb()}
 
 
+def limit_memory() -> None:
+    """On Linux: allocate no more than is free now, so that too large a batch is an error here,
+    and not a reason for the system to end some process of its choice."""
+    if sys.platform == "linux":
+        import resource
+
+        memory = Path("/proc/meminfo").read_text(encoding="utf-8")
+        free = int(memory.split("MemAvailable:")[1].split()[0]) << 10
+        resource.setrlimit(resource.RLIMIT_DATA, (free, free))
+
+
 def peak_memory_mb() -> float | None:
     """Largest resident memory of this process so far, loading included; None on Windows."""
     if sys.platform == "linux":
@@ -48,4 +59,5 @@ def peak_memory_mb() -> float | None:
 
 
 if __name__ == "__main__":
+    limit_memory()
     print(json.dumps(run(json.load(sys.stdin))))
