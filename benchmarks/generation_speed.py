@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import signal
 import subprocess
 import sys
@@ -71,6 +72,7 @@ def compare_engines(
         "prompt_lengths": lengths,
         "num_runs": args.runs,
         "machine": asdict(machine),
+        "platform": f"{platform.machine()}, torch {torch.__version__}",
         "least_seconds": least_seconds(
             lengths, workload.samples, workload.new_tokens, weights, machine
         ),
@@ -119,8 +121,8 @@ def timed(job: dict, engine: str, batch: int) -> dict:
     """One run of one engine, without the tokens."""
     result = run_engine(job, engine, batch)
     result.pop("completions", None)
-    seconds = result.get("error") or f"{result['seconds']:.2f} s, {result['peak_mb'] or 0:.0f} MB"
-    print(f"  {engine}, {batch} prompts a batch: {seconds}", flush=True)
+    outcome = result.get("error") or f"{result['seconds']:.2f} s"
+    print(f"  {engine}, {batch} prompts a batch: {outcome}", flush=True)
     return {
         "engine": engine,
         "batch": batch,

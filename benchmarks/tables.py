@@ -20,7 +20,12 @@ def render(record: dict) -> str:
     for (engine, batch), run in shown(medians).items():
         name = f"{engine}, {batch_name(batch)}" if run["batch_matters"] else engine
         lines.append((name, *figures(run, tokens, least, our_seconds)))
-    lines.append(("roofline", f"{least:.2f}", f"{tokens / least:,.0f}", "", "100%", ""))
+    machine = record["machine"]
+    bound = (
+        f"roofline ({machine['bytes_per_second'] / 1e9:.1f} GB/s, "
+        f"{machine['flops_per_second'] / 1e9:.0f} GFLOP/s)"
+    )
+    lines.append((bound, f"{least:.2f}", rate(tokens / least), "", "100%", ""))
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"{heading(record)}\n\n{table}\n"
 
@@ -34,7 +39,7 @@ def heading(record: dict) -> str:
         f"**{workload['name']}** ({workload['model']} model): {workload['prompts']} x {length} "
         f"prompt tokens, {workload['samples']} samples x {workload['new_tokens']} new tokens, "
         f"top-p {workload['top_p']}, {record['dtype']}, {machine['threads']} threads, "
-        f"median of {record['num_runs']}"
+        f"{record['platform']}, median of {record['num_runs']}"
     )
 
 
@@ -81,4 +86,9 @@ def figures(run: dict, tokens: int, least: float, our_seconds: float) -> tuple[s
     seconds = run["seconds"]
     peak = "" if run["peak_mb"] is None else f"{run['peak_mb']:,.0f}"
     ratio = f"{seconds / our_seconds:.1f} x" if our_seconds else ""
-    return f"{seconds:.2f}", f"{tokens / seconds:,.0f}", peak, f"{least / seconds:.1%}", ratio
+    return f"{seconds:.2f}", rate(tokens / seconds), peak, f"{least / seconds:.1%}", ratio
+
+
+def rate(tokens_per_second: float) -> str:
+    """With a decimal where whole numbers would be too coarse."""
+    return f"{tokens_per_second:,.0f}" if tokens_per_second >= 100 else f"{tokens_per_second:.1f}"
