@@ -74,11 +74,9 @@ def compare(args: argparse.Namespace) -> dict[str, list[Search]]:
             llm.generate(prompt_ids[0][::-1], SamplingParams(max_tokens=2))
             searches[way].append(search(llm, prompt_ids, args))
             print(f"{way}: {searches[way][-1].seconds:.2f} s", flush=True)
-    total = {
-        s.cost.prompt_tokens + s.cost.reused_tokens for some in searches.values() for s in some
-    }
+    total = {s.cost.prompt_tokens for some in searches.values() for s in some}
     if len(total) != 1:
-        raise RuntimeError(f"tokens read and reused should have one sum, not {sorted(total)}")
+        raise RuntimeError(f"the searches had prompts of different lengths: {sorted(total)} tokens")
     return searches
 
 
@@ -89,15 +87,17 @@ def render(searches: dict[str, list[Search]]) -> str:
     lines = ["| | prompt tokens read | reused | seconds |", "| --- | ---: | ---: | ---: |"]
     for way, cost in costs.items():
         lines.append(
-            f"| {way} | {cost.prompt_tokens:,} | {cost.reused_tokens:,} | {seconds[way]:.2f} |"
+            f"| {way} | {cost.prompt_tokens - cost.reused_tokens:,} | {cost.reused_tokens:,} | "
+            f"{seconds[way]:.2f} |"
         )
-    without, reusing = (costs[way].prompt_tokens for way in WAYS)
+    reusing = costs["with reuse"]
     slow, fast = (seconds[way] for way in WAYS)
     paths = [[path for paths in searches[way][0].kept for path in paths] for way in WAYS]
     same = sum(one == other for one, other in zip(*paths))
+    share = reusing.reused_tokens / reusing.prompt_tokens
     lines.append(
-        f"\nReuse spares {1 - reusing / without:.1%} of the prompt tokens and "
-        f"{1 - fast / slow:.1%} of the seconds; {same} of {len(paths[0])} kept paths are the same."
+        f"\nReuse spares {share:.1%} of the prompt tokens and {1 - fast / slow:.1%} of the seconds; "
+        f"{same} of {len(paths[0])} kept paths are the same."
     )
     return "\n".join(lines)
 
