@@ -96,7 +96,7 @@ def render(searches: dict[str, list[Search]]) -> str:
     same = sum(one == other for one, other in zip(*paths))
     share = reusing.reused_tokens / reusing.prompt_tokens
     lines.append(
-        f"\nReuse spares {share:.1%} of the prompt tokens and {1 - fast / slow:.1%} of the seconds; "
+        f"\nReuse spares {share:.1%} of the prompt tokens, {1 - fast / slow:.1%} of the seconds; "
         f"{same} of {len(paths[0])} kept paths are the same."
     )
     return "\n".join(lines)
