@@ -123,10 +123,13 @@ class BatchGenerator:
         cache_bytes: int,
         prefixes: PrefixCache,
     ) -> None:
-        self.model, self.tokenizer, self.prefixes = model, tokenizer, prefixes
+        self.model, self.prefixes = model, prefixes
         self.stop_ids = stop_ids
         self.stop_tokens = torch.tensor(stop_ids, dtype=torch.long, device=model.device)
-        self.special_ids = set(tokenizer.special_tokens.values())
+        special = set(tokenizer.special_tokens.values())
+        self.token_text = [  # of each token as bytes; special tokens have none
+            b"" if i in special else tokenizer.token_bytes(i) for i in range(tokenizer.vocab_size)
+        ]
         self.cache_bytes = cache_bytes
         self.token_bytes = model.config.cache_bytes_per_token(model.dtype)
         self.sampling_bytes = SAMPLING_BYTES * model.config.vocab_size  # a row
@@ -317,7 +320,7 @@ class BatchGenerator:
         for i, (row, token) in enumerate(zip(self.rows[first:], tokens.tolist())):
             params, on_token = row.request.params, row.request.on_token
             if params.stop:
-                row.find_stop(self._text_bytes([token]))
+                row.find_stop(self.token_text[token])
                 if row.stop_at is not None:
                     stopped.add(first + i)
             if params.logprobs:
@@ -326,12 +329,6 @@ class BatchGenerator:
             if on_token and row.sample_index == 0:
                 on_token(token)
         return stopped
-
-    def _text_bytes(self, token_ids: list[int]) -> bytes:
-        """The text of tokens as bytes; special tokens have none."""
-        return b"".join(
-            self.tokenizer.token_bytes(i) for i in token_ids if i not in self.special_ids
-        )
 
     def _finish(self, finished: list[int]) -> None:
         """Turn rows into completions, answer requests that are complete, and drop the rows."""
@@ -344,9 +341,9 @@ class BatchGenerator:
             token_ids = row_tokens[:count]
             is_end = token_ids[-1] in self.stop_ids and not row.request.params.ignore_eos
             is_stop = is_end or row.stop_at is not None
-            text = self._text_bytes(token_ids)[: row.stop_at].decode("utf-8", errors="replace")
+            text = b"".join([self.token_text[i] for i in token_ids])[: row.stop_at]
             row.request.completions[row.sample_index] = Completion(
-                text,
+                text.decode("utf-8", errors="replace"),
                 token_ids,
                 row_logprobs[:count],
                 "stop" if is_stop else "length",
