@@ -7,8 +7,8 @@
 `rollouts` samples solutions of training problems, cuts each after some of its steps, lets the
 policy finish each beginning several times, and writes down how often that ended in the right
 answer (Math-Shepherd, Wang 2023). `drafts` samples many more solutions, of which only the outcome
-is known. `train` starts from the policy's decoder, adds a scalar head, and fits those shares.
-Killed, each goes on where it was.
+is known. `train` starts from the policy's decoder and adds a scalar head; it fits those shares,
+then whether all is right so far, then the shares again. Killed, each goes on where it was.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from shared.llm import LLM
 from shared.prefill import pad_right
 from shared.sampler import SamplingParams
 from shared.scorers import ProcessRewardModel, encode_steps
-from shared.tiny.drafts import sample_drafts, training_problem, write_drafts
+from shared.tiny.drafts import first_wrong_step, sample_drafts, training_problem, write_drafts
 from shared.tiny.optimize import export, optimize, plot_losses, round_up
 from shared.tokenizer import Tokenizer
 
@@ -40,6 +40,7 @@ ROLLOUT_SEED = 1  # another stream of problems than the drafts that the policy w
 DRAFT_SEED = 2  # and another one, for solutions without rollouts
 ROLLOUTS = 4
 LABELS = 4  # steps of a solution, drawn at random, that rollouts are made from
+Example = tuple[list[int], list[int], list[float]]  # token ids, where steps end, their labels
 PEAK_RATE = 1e-3
 BATCH = 32  # solutions
 POOL = 1024  # solutions that are sorted by length before they are cut into batches
@@ -102,20 +103,31 @@ def read_records(out: Path) -> list[dict]:
     ]
 
 
-def labelled(tokenizer: Tokenizer, record: dict) -> tuple[list[int], list[int], list[float]]:
-    """Token ids of a solution, where its steps end, and each step's share of successes.
+def with_outcomes(tokenizer: Tokenizer, record: dict) -> Example:
+    """A solution whose label at each step is the share of successes from there.
 
     A solution is itself a rollout from each of its steps: where no others were made, its own
     outcome is the label.
     """
-    question = training_problem(record["seed"], record["index"]).question
-    ids, ends = encode_steps(tokenizer, question, record["text"])
+    problem = training_problem(record["seed"], record["index"])
+    ids, ends = encode_steps(tokenizer, problem.question, record["text"])
     outcome = float(record["is_right"])
     shares = record.get("shares", [None] * len(ends))
     return ids, ends, [outcome if share is None else share for share in shares[: len(ends)]]
 
 
-def batches(examples: list, rng: random.Random) -> Iterator[list]:
+def with_step_labels(tokenizer: Tokenizer, record: dict) -> Example:
+    """A solution whose label at each step says whether all is right so far: less noisy than how a
+    beginning happened to end, and for these problems known."""
+    problem = training_problem(record["seed"], record["index"])
+    ids, ends = encode_steps(tokenizer, problem.question, record["text"])
+    lines = record["text"].split("\n")
+    is_right = record["is_right"]
+    wrong = len(lines) if is_right else lines.index(first_wrong_step(problem, record["text"]))
+    return ids, ends, [float(step < wrong) for step in range(len(ends))]
+
+
+def batches(examples: list[Example], rng: random.Random) -> Iterator[list]:
     """Batches of solutions of similar length."""
     while True:
         pool = sorted(rng.sample(examples, min(POOL, len(examples))), key=lambda e: len(e[0]))
@@ -137,24 +149,33 @@ def reward_loss(model: ProcessRewardModel, batch: list) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits[rows, ends], shares)
 
 
-def fit(policy: Path, out: Path, num_steps: int, seed: int) -> None:
-    """Fit the shares with a scalar head on a copy of the policy's decoder."""
+PHASES = (
+    ("outcomes", with_outcomes, 3_000),
+    ("steps", with_step_labels, 1_500),
+    ("outcomes_again", with_outcomes, 400),
+)
+
+
+def fit(policy: Path, out: Path, seed: int) -> None:
+    """Fit a scalar head on a copy of the policy's decoder, phase by phase."""
     torch.manual_seed(seed)
     base, tokenizer = load_model(policy, "cpu", torch.float32), Tokenizer.from_folder(policy)
     model = ProcessRewardModel(base.config, tokenizer)
     model.model.load_state_dict(base.model.state_dict())
     torch.nn.init.zeros_(model.score.weight)
     torch.nn.init.zeros_(model.score.bias)
-    examples = [labelled(tokenizer, record) for record in read_records(out)]
-    optimize(
-        model,
-        lambda batch: reward_loss(model, batch),
-        batches(examples, random.Random(seed)),
-        out,
-        stage="reward",
-        num_steps=num_steps,
-        learning_rate=PEAK_RATE,
-    )
+    records = read_records(out)
+    for phase, label, num_steps in PHASES:
+        examples = [label(tokenizer, record) for record in records]
+        optimize(
+            model,
+            lambda batch: reward_loss(model, batch),
+            batches(examples, random.Random(f"{phase}/{seed}")),
+            out,
+            stage=phase,
+            num_steps=num_steps,
+            learning_rate=PEAK_RATE,
+        )
     export(model, out)
     plot_losses(out, f"batches of {BATCH} solutions; loss of a step's share of successes")
     for name in ("config.json", "vocab.json", "merges.txt", "tokenizer_config.json"):
@@ -172,12 +193,11 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--problems", type=int, default=1_000, help="training problems to solve")
-    parser.add_argument("--steps", type=int, default=3_000)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     if args.stage == "train":
-        fit(args.policy, args.out, args.steps, args.seed)
+        fit(args.policy, args.out, args.seed)
     else:
         collect(args.policy, args.out, args.stage, args.problems)
 
