@@ -25,7 +25,7 @@ from torch import Tensor
 
 from shared.kv_cache import BranchCache, KVCache, rows_without
 from shared.model import Qwen
-from shared.prefill import PREFILL_TOKENS, read, token_logprobs
+from shared.prefill import PREFILL_TOKENS, read, token_certainties, token_logprobs
 from shared.prefix_cache import PrefixCache
 from shared.sampler import RowParams, SamplingParams, row_uniforms, sample
 from shared.solution import Completion, Cost, RequestOutput
@@ -281,6 +281,7 @@ class BatchGenerator:
         new = {
             "tokens": torch.zeros(len(new_rows), width, dtype=torch.long),
             "logprobs": torch.zeros(len(new_rows), width),
+            "certainties": torch.zeros(len(new_rows), width),
             "uniforms": uniforms,
             "count": torch.zeros(len(new_rows), dtype=torch.long),
             "limit": torch.tensor(limits),
@@ -288,7 +289,7 @@ class BatchGenerator:
         }
         new = {name: tensor.to(self.model.device) for name, tensor in new.items()}
         for name, old in self.state.items():
-            if name in ("tokens", "logprobs"):
+            if name in ("tokens", "logprobs", "certainties"):
                 old = F.pad(old, (0, width - old.shape[1]))
             elif name == "uniforms":
                 old = F.pad(old, (0, 0, 0, width - old.shape[1]))
@@ -304,7 +305,9 @@ class BatchGenerator:
         params = self.params.select(slice(first, None)) if first else self.params
         tokens = sample(logits, params, state["uniforms"][each, position])  # [rows]
         state["tokens"][each, position] = tokens
-        state["logprobs"][each, position] = token_logprobs(logits, tokens)
+        log_p = logits.float().log_softmax(dim=-1)  # [rows, V], at temperature 1
+        state["logprobs"][each, position] = token_logprobs(log_p, tokens)
+        state["certainties"][each, position] = token_certainties(log_p, tokens)
         state["count"] += 1
         is_stop = torch.isin(tokens, self.stop_tokens) & ~state["ignore_eos"]
         ended = is_stop | (state["count"] >= state["limit"])  # [rows]
@@ -336,7 +339,10 @@ class BatchGenerator:
         width = max(counts[i] for i in finished)
         tokens = self.state["tokens"][finished, :width].tolist()
         logprobs = self.state["logprobs"][finished, :width].tolist()
-        for i, row_tokens, row_logprobs in zip(finished, tokens, logprobs):
+        certainties = self.state["certainties"][finished, :width].tolist()
+        for i, row_tokens, row_logprobs, row_certainties in zip(
+            finished, tokens, logprobs, certainties
+        ):
             row, count = self.rows[i], counts[i]
             token_ids = row_tokens[:count]
             is_end = token_ids[-1] in self.stop_ids and not row.request.params.ignore_eos
@@ -348,6 +354,7 @@ class BatchGenerator:
                 row_logprobs[:count],
                 "stop" if is_stop else "length",
                 row.top_logprobs,
+                row_certainties[:count],
             )
             read_ids = row.request.prompt_ids + token_ids[:-1]  # the last one was never read
             self.prefixes.store(read_ids, self.cache.rows, i, offset=len(row.request.prompt_ids))
