@@ -19,6 +19,7 @@ import random
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -29,6 +30,7 @@ from shared import prompts
 from shared.answers import answers_match, extract_answer
 from shared.checkpoint import load_model
 from shared.llm import LLM
+from shared.model import Qwen
 from shared.prefill import pad_right
 from shared.sampler import SamplingParams
 from shared.scorers import ProcessRewardModel, encode_steps
@@ -41,7 +43,8 @@ DRAFT_SEED = 2  # and another one, for solutions without rollouts
 ROLLOUTS = 4
 LABELS = 4  # steps of a solution, drawn at random, that rollouts are made from
 Example = tuple[list[int], list[int], list[float]]  # token ids, where steps end, their labels
-PEAK_RATE = 1e-3
+PEAK_RATE = 2e-3
+MORE_LAYERS = 2
 BATCH = 32  # solutions
 POOL = 1024  # solutions that are sorted by length before they are cut into batches
 CHUNKS = {"rollouts": 100, "drafts": 1_000}  # problems a file
@@ -149,21 +152,35 @@ def reward_loss(model: ProcessRewardModel, batch: list) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits[rows, ends], shares)
 
 
-PHASES = (
-    ("outcomes", with_outcomes, 3_000),
-    ("steps", with_step_labels, 1_500),
-    ("outcomes_again", with_outcomes, 400),
-)
+def extended(base: Qwen, tokenizer: Tokenizer) -> ProcessRewardModel:
+    """The policy's decoder, frozen, with a few layers more and a scalar head, which are trained.
+
+    What the policy expected at each token is only known after its last layer: the layers on top
+    can compare that with the token that came. New layers change nothing at first.
+    """
+    num_layers = base.config.num_layers
+    config = replace(base.config, num_layers=num_layers + MORE_LAYERS)
+    model = ProcessRewardModel(config, tokenizer).requires_grad_(False)
+    model.model.load_state_dict(base.model.state_dict(), strict=False)
+    for layer in model.model.layers[num_layers:]:
+        layer.requires_grad_(True)
+        torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
+        torch.nn.init.zeros_(layer.mlp.down_proj.weight)
+    model.model.norm.requires_grad_(True)
+    model.score.requires_grad_(True)
+    torch.nn.init.zeros_(model.score.weight)
+    torch.nn.init.zeros_(model.score.bias)
+    return model
+
+
+PHASES = (("steps", with_step_labels, 500), ("outcomes", with_outcomes, 1_500))
 
 
 def fit(policy: Path, out: Path, seed: int) -> None:
-    """Fit a scalar head on a copy of the policy's decoder, phase by phase."""
+    """Fit a scalar head on top of the policy's decoder, phase by phase."""
     torch.manual_seed(seed)
-    base, tokenizer = load_model(policy, "cpu", torch.float32), Tokenizer.from_folder(policy)
-    model = ProcessRewardModel(base.config, tokenizer)
-    model.model.load_state_dict(base.model.state_dict())
-    torch.nn.init.zeros_(model.score.weight)
-    torch.nn.init.zeros_(model.score.bias)
+    tokenizer = Tokenizer.from_folder(policy)
+    model = extended(load_model(policy, "cpu", torch.float32), tokenizer)
     records = read_records(out)
     for phase, label, num_steps in PHASES:
         examples = [label(tokenizer, record) for record in records]
@@ -178,8 +195,11 @@ def fit(policy: Path, out: Path, seed: int) -> None:
         )
     export(model, out)
     plot_losses(out, f"batches of {BATCH} solutions; loss of a step's share of successes")
-    for name in ("config.json", "vocab.json", "merges.txt", "tokenizer_config.json"):
+    for name in ("vocab.json", "merges.txt", "tokenizer_config.json"):
         shutil.copy(policy / name, out / name)
+    hub = json.loads((policy / "config.json").read_text(encoding="utf-8"))
+    hub["num_hidden_layers"] += MORE_LAYERS
+    (out / "config.json").write_text(json.dumps(hub, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
