@@ -1,14 +1,14 @@
-"""Train the shipped process reward model: which beginnings of a solution lead to the answer?
+"""Make the shipped process reward model: which beginnings of a solution lead to the answer?
 
     python -m shared.tiny.reward rollouts --policy runs/review --out runs/reward --problems 1200
-    python -m shared.tiny.reward drafts --policy runs/review --out runs/reward --problems 40000
-    python -m shared.tiny.reward train --policy runs/review --out runs/reward
+    python -m shared.tiny.reward drafts --policy runs/review --out runs/reward --problems 35000
+    python -m shared.tiny.reward train --base runs/full --out runs/reward
 
 `rollouts` samples solutions of training problems, cuts each after some of its steps, lets the
 policy finish each beginning several times, and writes down how often that ended in the right
 answer (Math-Shepherd, Wang 2023). `drafts` samples many more solutions, of which only the outcome
-is known. `train` starts from the policy's decoder and adds a scalar head; it fits those shares,
-then whether all is right so far, then the shares again. Killed, each goes on where it was.
+is known. Killed, both go on where they were. `train` takes the decoder of an earlier training
+stage, which is not the network that writes the answers, and fits a scalar head to those shares.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ import json
 import random
 import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -30,12 +28,11 @@ from shared import prompts
 from shared.answers import answers_match, extract_answer
 from shared.checkpoint import load_model
 from shared.llm import LLM
-from shared.model import Qwen
 from shared.prefill import pad_right
 from shared.sampler import SamplingParams
 from shared.scorers import ProcessRewardModel, encode_steps
-from shared.tiny.drafts import first_wrong_step, sample_drafts, training_problem, write_drafts
-from shared.tiny.optimize import export, optimize, plot_losses, round_up
+from shared.tiny.drafts import sample_drafts, training_problem, write_drafts
+from shared.tiny.optimize import export
 from shared.tokenizer import Tokenizer
 
 ROLLOUT_SEED = 1  # another stream of problems than the drafts that the policy was trained on
@@ -43,10 +40,7 @@ DRAFT_SEED = 2  # and another one, for solutions without rollouts
 ROLLOUTS = 4
 LABELS = 4  # steps of a solution, drawn at random, that rollouts are made from
 Example = tuple[list[int], list[int], list[float]]  # token ids, where steps end, their labels
-PEAK_RATE = 2e-3
-MORE_LAYERS = 2
 BATCH = 32  # solutions
-POOL = 1024  # solutions that are sorted by length before they are cut into batches
 CHUNKS = {"rollouts": 100, "drafts": 1_000}  # problems a file
 
 
@@ -106,8 +100,8 @@ def read_records(out: Path) -> list[dict]:
     ]
 
 
-def with_outcomes(tokenizer: Tokenizer, record: dict) -> Example:
-    """A solution whose label at each step is the share of successes from there.
+def labelled(tokenizer: Tokenizer, record: dict) -> Example:
+    """Token ids of a solution, where its steps end, and each step's share of successes.
 
     A solution is itself a rollout from each of its steps: where no others were made, its own
     outcome is the label.
@@ -119,87 +113,54 @@ def with_outcomes(tokenizer: Tokenizer, record: dict) -> Example:
     return ids, ends, [outcome if share is None else share for share in shares[: len(ends)]]
 
 
-def with_step_labels(tokenizer: Tokenizer, record: dict) -> Example:
-    """A solution whose label at each step says whether all is right so far: less noisy than how a
-    beginning happened to end, and for these problems known."""
-    problem = training_problem(record["seed"], record["index"])
-    ids, ends = encode_steps(tokenizer, problem.question, record["text"])
-    lines = record["text"].split("\n")
-    is_right = record["is_right"]
-    wrong = len(lines) if is_right else lines.index(first_wrong_step(problem, record["text"]))
-    return ids, ends, [float(step < wrong) for step in range(len(ends))]
+@torch.no_grad()
+def features_and_labels(
+    model: ProcessRewardModel, examples: list[Example]
+) -> tuple[Tensor, Tensor]:
+    """What the head sees at the end of every step [steps, hidden + 1], and its label [steps]."""
+    features, labels = [], []
+    examples = sorted(examples, key=lambda example: len(example[0]))
+    for first in range(0, len(examples), BATCH):
+        batch = examples[first : first + BATCH]
+        ids = pad_right([ids for ids, _, _ in batch], torch.device("cpu"))
+        first_ends = torch.tensor([ends[0] for _, ends, _ in batch])
+        seen = model.features(ids, first_ends)  # [B, T, hidden + 1]
+        features += [row[ends] for row, (_, ends, _) in zip(seen, batch)]
+        labels += [torch.tensor(shares) for _, _, shares in batch]
+    return torch.cat(features), torch.cat(labels)
 
 
-def batches(examples: list[Example], rng: random.Random) -> Iterator[list]:
-    """Batches of solutions of similar length."""
-    while True:
-        pool = sorted(rng.sample(examples, min(POOL, len(examples))), key=lambda e: len(e[0]))
-        cut = [pool[i : i + BATCH] for i in range(0, len(pool), BATCH)]
-        rng.shuffle(cut)
-        yield from cut
+def fit(base: Path, out: Path) -> None:
+    """Fit the scalar head to the shares of success; the decoder stays as it is."""
+    tokenizer = Tokenizer.from_folder(base)
+    decoder = load_model(base, "cpu", torch.float32).model
+    model = ProcessRewardModel(decoder.config, tokenizer).requires_grad_(False)
+    model.model.load_state_dict(decoder.state_dict())
+    examples = [labelled(tokenizer, record) for record in read_records(out)]
+    features, labels = features_and_labels(model, examples)
+    center, scale = features.mean(dim=0), features.std(dim=0)
+    head = torch.nn.Linear(features.shape[1], 1)  # on features of mean 0 and deviation 1
+    torch.nn.init.zeros_(head.weight)
+    torch.nn.init.zeros_(head.bias)
+    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+    standard = (features - center) / scale
 
+    def loss() -> Tensor:
+        """Cross-entropy of all labels, and its gradient."""
+        optimizer.zero_grad()
+        value = F.binary_cross_entropy_with_logits(head(standard)[:, 0], labels)
+        value.backward()
+        return value
 
-def reward_loss(model: ProcessRewardModel, batch: list) -> Tensor:
-    """Cross-entropy of the shares of success at the ends of all steps."""
-    width = round_up(max(len(ids) for ids, _, _ in batch), 16)
-    ids = F.pad(pad_right([ids for ids, _, _ in batch], torch.device("cpu")), (0, width))
-    with torch.autocast("cpu", torch.bfloat16):
-        hidden = model.model(ids[:, :width])  # [B, T, hidden]
-    logits = model.score(hidden.float())[..., 0]  # [B, T]
-    rows = [row for row, (_, ends, _) in enumerate(batch) for _ in ends]
-    ends = [end for _, ends, _ in batch for end in ends]
-    shares = torch.tensor([share for _, _, shares in batch for share in shares])
-    return F.binary_cross_entropy_with_logits(logits[rows, ends], shares)
-
-
-def extended(base: Qwen, tokenizer: Tokenizer) -> ProcessRewardModel:
-    """The policy's decoder, frozen, with a few layers more and a scalar head, which are trained.
-
-    What the policy expected at each token is only known after its last layer: the layers on top
-    can compare that with the token that came. New layers change nothing at first.
-    """
-    num_layers = base.config.num_layers
-    config = replace(base.config, num_layers=num_layers + MORE_LAYERS)
-    model = ProcessRewardModel(config, tokenizer).requires_grad_(False)
-    model.model.load_state_dict(base.model.state_dict(), strict=False)
-    for layer in model.model.layers[num_layers:]:
-        layer.requires_grad_(True)
-        torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
-        torch.nn.init.zeros_(layer.mlp.down_proj.weight)
-    model.model.norm.requires_grad_(True)
-    model.score.requires_grad_(True)
-    torch.nn.init.zeros_(model.score.weight)
-    torch.nn.init.zeros_(model.score.bias)
-    return model
-
-
-PHASES = (("steps", with_step_labels, 500), ("outcomes", with_outcomes, 1_500))
-
-
-def fit(policy: Path, out: Path, seed: int) -> None:
-    """Fit a scalar head on top of the policy's decoder, phase by phase."""
-    torch.manual_seed(seed)
-    tokenizer = Tokenizer.from_folder(policy)
-    model = extended(load_model(policy, "cpu", torch.float32), tokenizer)
-    records = read_records(out)
-    for phase, label, num_steps in PHASES:
-        examples = [label(tokenizer, record) for record in records]
-        optimize(
-            model,
-            lambda batch: reward_loss(model, batch),
-            batches(examples, random.Random(f"{phase}/{seed}")),
-            out,
-            stage=phase,
-            num_steps=num_steps,
-            learning_rate=PEAK_RATE,
-        )
+    print(f"{len(labels)} steps; loss before {loss().item():.4f}", flush=True)
+    optimizer.step(loss)
+    print(f"loss after {loss().item():.4f}")
+    with torch.no_grad():
+        model.score.weight.copy_(head.weight / scale)
+        model.score.bias.copy_(head.bias - (head.weight * center / scale).sum())
     export(model, out)
-    plot_losses(out, f"batches of {BATCH} solutions; loss of a step's share of successes")
-    for name in ("vocab.json", "merges.txt", "tokenizer_config.json"):
-        shutil.copy(policy / name, out / name)
-    hub = json.loads((policy / "config.json").read_text(encoding="utf-8"))
-    hub["num_hidden_layers"] += MORE_LAYERS
-    (out / "config.json").write_text(json.dumps(hub, indent=1) + "\n", encoding="utf-8")
+    for name in ("config.json", "vocab.json", "merges.txt", "tokenizer_config.json"):
+        shutil.copy(base / name, out / name)
 
 
 def main() -> None:
@@ -208,16 +169,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("stage", choices=("rollouts", "drafts", "train"))
-    parser.add_argument(
-        "--policy", type=Path, required=True, help="folder of the model that solves"
-    )
+    parser.add_argument("--policy", type=Path, help="folder of the model that solves")
+    parser.add_argument("--base", type=Path, help="train: folder of the decoder to put the head on")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--problems", type=int, default=1_000, help="training problems to solve")
-    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     if args.stage == "train":
-        fit(args.policy, args.out, args.seed)
+        fit(args.base, args.out)
     else:
         collect(args.policy, args.out, args.stage, args.problems)
 
