@@ -99,6 +99,7 @@ def two_cores(tmp_path_factory):
     path = os.pathsep.join([str(hidden), os.path.dirname(__file__), *sys.path])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_raylet_start_wait_time_s", "120")
         patch.setenv("PYTHONPATH", path)
         ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
