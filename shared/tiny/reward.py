@@ -1,7 +1,7 @@
 """Make the shipped process reward model: which beginnings of a solution lead to the answer?
 
     python -m shared.tiny.reward rollouts --policy runs/review --out runs/reward --problems 1200
-    python -m shared.tiny.reward drafts --policy runs/review --out runs/reward --problems 35000
+    python -m shared.tiny.reward drafts --policy runs/review --out runs/reward --problems 5000
     python -m shared.tiny.reward train --base runs/full --out runs/reward
 
 `rollouts` samples solutions of training problems, cuts each after some of its steps, lets the
