@@ -302,7 +302,7 @@ def main() -> None:
         elif name != "thinking":  # it needs a Qwen3
             args.out = out and out.with_stem(f"{out.stem}_{name}")
             with friendly_errors():
-                evaluations[name], _ = evaluate_as_told(function, args, options)
+                evaluations[name] = evaluate_as_told(function, args, options)
     if evaluations:
         print_comparison(evaluations)
         print(evaluations["cot"].summary_line())
