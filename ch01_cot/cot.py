@@ -40,7 +40,7 @@ GREEDY = SamplingParams(temperature=0, max_tokens=700)
 WAIT = "\nWait"
 FORCE_ANSWER = "\nThe answer is \\boxed{"
 ANSWER_TOKENS = 32  # room for a forced answer
-END_THINKING = (  # to the letter what Qwen3's report inserts (Yang 2025, "thinking budget")
+END_THINKING = (  # the sentence with which Qwen3 stops a thought (Yang 2025, "thinking budget")
     "\n\nConsidering the limited time by the user, I have to give the solution based on the "
     "thinking directly now.\n</think>\n\n"
 )
@@ -128,7 +128,7 @@ def go_on(
 
 
 def answer_confidence(llm: LLM, completion: Completion, answer: str | None) -> float:
-    """How sure the model was of its answer (Wang & Zhou 2024, eq. 1), from 0 to 1.
+    """How sure the model was of its answer (Wang & Zhou 2024), from 0 to 1.
 
     The probability of the likeliest token minus that of the second, averaged over the tokens that
     spell the answer where it stands last. 0 where there is no answer, or it is spelled otherwise.
