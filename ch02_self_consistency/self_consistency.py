@@ -24,6 +24,7 @@ from shared.pool import GROUP, lowest_confidence
 
 SAMPLING = SamplingParams(temperature=0.6, max_tokens=700)
 SEED_STEP = 1_000  # between the seeds of successive rounds, so that runs with seeds 0, 1, … differ
+WEIGHTS = ("probability", "probability per token", "certainty")
 CHOOSE = (
     "Several responses to the same question follow.\n\n{responses}\n\nThe question was: {question}"
     "\nSelect the most consistent response based on majority consensus. "
@@ -66,9 +67,15 @@ def self_consistency(
     return Solution(winner(votes), output.completions, output.cost, trace=[{"votes": votes}])
 
 
-def mean_probability(completion: Completion) -> float:
-    """The geometric mean of the tokens' probabilities (Wang 2022, equation 1)."""
-    return math.exp(sum(completion.logprobs) / len(completion.logprobs))
+def probabilities(completions: list[Completion], *, per_token: bool) -> list[float]:
+    """How probable each completion is, relative to the most probable one.
+
+    Of the whole text, or as the geometric mean per token: "unnormalized" and "normalized" in Wang
+    2022, section 2. Relative, since e^-800 would be 0.
+    """
+    lengths = [len(c.logprobs) if per_token else 1 for c in completions]
+    means = [sum(c.logprobs) / length for c, length in zip(completions, lengths)]
+    return [math.exp(mean - max(means)) for mean in means]
 
 
 def rank_weights(scores: list[float], power: float = 1.0) -> list[float]:
@@ -92,20 +99,19 @@ def weighted_self_consistency(
     params: SamplingParams = SAMPLING,
     weight: str = "probability",
 ) -> Solution:
-    """Vote with weights: "probability" (Wang 2022) or ranks by self-"certainty" (Kang 2025).
-
-    Raises ValueError for another weight.
+    """Weigh votes by "probability" or "probability per token" (Wang 2022), or by ranks of
+    self-"certainty" (Kang 2025). Raises ValueError for another weight.
     """
-    if weight not in ("probability", "certainty"):
-        raise ValueError(f"weight must be probability or certainty, not {weight!r}")
+    if weight not in WEIGHTS:
+        raise ValueError(f"weight must be one of {', '.join(WEIGHTS)}, not {weight!r}")
     output = draw(llm, problem, n, params)
     completions, cost = output.completions, output.cost
-    if weight == "probability":
-        scores = weights = [mean_probability(completion) for completion in completions]
-    else:
+    if weight == "certainty":
         scores = [certainty(llm, output.prompt_token_ids, c) for c in completions]
         weights = rank_weights(scores)
         cost += Cost(scored_tokens=sum(len(c.token_ids) for c in completions), forward_passes=n)
+    else:
+        scores = weights = probabilities(completions, per_token=weight != "probability")
     votes = count_votes([final_answer(completion) for completion in completions], weights)
     return Solution(winner(votes), completions, cost, scores, [{"votes": votes}])
 
@@ -285,8 +291,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_common_flags(parser)
     add = parser.add_argument
-    methods = "majority probability certainty adaptive deepconf deepconf-online universal".split()
+    methods = ["majority", "weighted", "adaptive", "deepconf", "deepconf-online", "universal"]
     add("--method", choices=methods, default="majority", help="how the samples are used")
+    add("--weight", choices=WEIGHTS, default=WEIGHTS[0], help="weighted: what a vote counts")
     add("--threshold", type=float, default=0.95, help="adaptive: how sure to be before stopping")
     add("--batch", type=int, default=4, help="adaptive: samples a round")
     add("--keep", type=float, default=0.5, help="deepconf: share of the samples that vote")
@@ -300,8 +307,7 @@ def main() -> None:
     args = parse_args()
     technique = {
         "majority": self_consistency,
-        "probability": partial(weighted_self_consistency, weight="probability"),
-        "certainty": partial(weighted_self_consistency, weight="certainty"),
+        "weighted": partial(weighted_self_consistency, weight=args.weight),
         "adaptive": partial(adaptive_consistency, batch=args.batch, threshold=args.threshold),
         "deepconf": partial(deepconf, keep=args.keep),
         "deepconf-online": partial(deepconf_online, keep=args.keep),

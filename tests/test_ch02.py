@@ -82,12 +82,25 @@ def test_a_cut_off_completion_has_no_vote():
     assert chapter.self_consistency(llm, PROBLEM, n=2).trace == [{"votes": {"4": 1}}]
 
 
+def test_probabilities_are_relative_to_the_best_and_do_not_vanish():
+    texts = [Completion("", [], [-900.0, -100.0], "stop"), Completion("", [], [-998.0], "stop")]
+    whole = chapter.probabilities([*texts, texts[0]], per_token=False)
+    assert whole == pytest.approx([1.0, 0.0, 1.0])
+    short, long = Completion("", [], [-2.0], "stop"), Completion("", [], [-1.0] * 4, "stop")
+    assert chapter.probabilities([short, long], per_token=False) == pytest.approx(
+        [1, 0.1353], abs=1e-4
+    )
+    assert chapter.probabilities([short, long], per_token=True) == pytest.approx(
+        [0.3679, 1], abs=1e-4
+    )
+
+
 def test_probable_answers_weigh_more():
-    llm = FakeLLM("3", "4", "4", logprobs=[-0.1, -2.0, -2.0])
-    solution = chapter.weighted_self_consistency(llm, PROBLEM, n=3, weight="probability")
-    assert solution.answer == "3"  # e^-0.1 = 0.90 against 2 e^-2 = 0.27
-    assert solution.scores == pytest.approx([0.9048, 0.1353, 0.1353], abs=1e-4)
-    assert solution.cost.scored_tokens == 0
+    for weight, expected in (("probability", 2 * 0.0224), ("probability per token", 2 * 0.1496)):
+        llm = FakeLLM("3", "4", "4", logprobs=[-0.1, -2.0, -2.0])  # two tokens each
+        solution = chapter.weighted_self_consistency(llm, PROBLEM, n=3, weight=weight)
+        assert solution.answer == "3" and solution.cost.scored_tokens == 0
+        assert solution.trace[0]["votes"] == pytest.approx({"3": 1.0, "4": expected}, abs=1e-4)
 
 
 def test_ranks_by_certainty_weigh_and_the_second_pass_is_counted():
@@ -243,7 +256,7 @@ def test_the_script_compares_with_greedy_and_resumes(tmp_path):
     assert (tmp_path / "vote.jsonl").read_bytes() == records
 
 
-@pytest.mark.parametrize("method", ["adaptive", "certainty", "deepconf-online", "universal"])
+@pytest.mark.parametrize("method", ["adaptive", "weighted", "deepconf-online", "universal"])
 def test_the_script_runs_every_method(method, tmp_path):
     done = run_script("--method", method, "--limit", "3", "--n", "4", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
