@@ -1,157 +1,185 @@
-"""Tokens a second and peak memory beside transformers, on the same weights, in one run.
+"""Tokens a second and peak memory beside other engines, on the same weights, in one run.
 
-    python benchmarks/generation_speed.py                                  # the shipped model
-    python benchmarks/generation_speed.py --model DIR --prompts 8 --new-tokens 32 --runs 1
+    python benchmarks/generation_speed.py --workload tiny          # see workloads.py for the others
+    python benchmarks/generation_speed.py --workload all --model DIR --json results.json
+    python benchmarks/generation_speed.py --workload tiny --prompts 4 --new-tokens 8 --runs 1
+    python benchmarks/generation_speed.py --table results.json     # Markdown, nothing is run
 
-Every engine gets the same prompts and must generate exactly `--new-tokens` tokens for each of
-`--samples` samples a prompt. Engines take turns, each time in a process of its own, so that peak
-memory is theirs alone; after a warm-up only generation is timed. Before anything is timed, all
-engines' greedy continuations are compared. Needs requirements-dev.txt.
-
-    ours         all prompts at once through LLM.generate
-    sequential   transformers' generate, prompt by prompt with num_return_sequences
-    batched      transformers' generate, all prompts in one left-padded batch
+Every engine (engines.py) gets the same token ids and must generate exactly so many tokens for each
+of the samples. Before anything is timed, all engines' greedy continuations are compared. Then they
+take turns, each time in a process of its own; transformers and the batched generator of
+reasoning-from-scratch with several batch sizes. Beside them stands what the machine could do at
+best (roofline.py). Needs requirements-dev.txt.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
-import statistics
+import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import tables
 import torch
+from engines import BATCH_MATTERS, ENGINES, why_not
+from roofline import Machine, Weights, describe, least_seconds, measure
+from workloads import (
+    GIVEN,
+    QWEN3_06B,
+    RANDOM,
+    SHIPPED,
+    WORKLOADS,
+    Workload,
+    make_prompts,
+    write_random_model,
+)
 
-from shared import LLM, SamplingParams, load_problems, prompts
 from shared.checkpoint import resolve_folder
-from shared.tokenizer import Tokenizer
+from shared.model import ModelConfig
 
-ENGINES = ("ours", "sequential", "batched")
-Generate = Callable[[list[list[int]], int, int, float], list[list[int]]]
-
-
-def ours(folder: Path, dtype: torch.dtype) -> Generate:
-    """This book's engine."""
-    llm = LLM(str(folder), device="cpu", dtype=dtype)
-
-    def generate(prompt_ids, samples, new_tokens, temperature):
-        params = SamplingParams(
-            n=samples, temperature=temperature, max_tokens=new_tokens, ignore_eos=True
-        )
-        outputs = llm.generate(prompt_ids, params)
-        return [c.token_ids for output in outputs for c in output.completions]
-
-    return generate
+RUNNER = Path(__file__).parent / "run_engine.py"
+BATCHES = (1, 4, 16)  # prompts a batch, besides all of them
+CHECKED_PROMPTS, CHECKED_TOKENS = 4, 16
+OUT_OF_MEMORY = "out of memory"
 
 
-def transformers_engine(folder: Path, dtype: torch.dtype, batched: bool) -> Generate:
-    """transformers' `generate`, one prompt or all prompts at a time."""
-    from transformers import AutoModelForCausalLM
+def compare_engines(
+    workload: Workload, folder: Path, args: argparse.Namespace, machine: Machine
+) -> dict:
+    """Check all engines on a workload, time them in turns; the record for --json."""
+    config = ModelConfig.from_folder(folder)
+    prompt_ids = make_prompts(workload, folder)
+    job = {"folder": str(folder), "dtype": args.dtype, "prompt_ids": prompt_ids}
+    engines = [engine for engine in args.engines if takes_part(engine, config)]
+    check_greedy(engines, job, min(CHECKED_TOKENS, workload.new_tokens))
+    job["params"] = {
+        "n": workload.samples,
+        "max_tokens": workload.new_tokens,
+        "temperature": workload.temperature,
+        "top_p": workload.top_p,
+    }
+    weights = Weights.of(config, getattr(torch, args.dtype))
+    lengths = [len(ids) for ids in prompt_ids]
+    return {
+        "workload": asdict(workload),
+        "dtype": args.dtype,
+        "prompt_lengths": lengths,
+        "num_runs": args.runs,
+        "machine": asdict(machine),
+        "platform": f"{platform.machine()}, torch {torch.__version__}",
+        "least_seconds": least_seconds(
+            lengths, workload.samples, workload.new_tokens, weights, machine
+        ),
+        "runs": [
+            timed(job, engine, batch)
+            for _ in range(args.runs)
+            for engine in engines
+            for batch in batch_sizes(engine, workload.prompts)
+        ],
+    }
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
 
-    def generate(prompt_ids, samples, new_tokens, temperature):
-        groups = [prompt_ids] if batched else [[ids] for ids in prompt_ids]
-        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
-        how = sampling if temperature else {"do_sample": False}
-        completions = []
-        for group in groups:
-            width = max(map(len, group))
-            ids = torch.tensor([[0] * (width - len(row)) + row for row in group])
-            mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in group])
-            output = model.generate(
-                ids,
-                attention_mask=mask,
-                num_return_sequences=samples,
-                min_new_tokens=new_tokens,
-                max_new_tokens=new_tokens,
-                pad_token_id=0,
-                repetition_penalty=1.0,  # some folders' generation_config.json sets one
-                **how,
+def takes_part(engine: str, config: ModelConfig) -> bool:
+    """Whether an engine can run this model; says so where it cannot."""
+    if reason := why_not(engine, config):
+        print(f"  {engine} is left out: {reason}")
+    return reason is None
+
+
+def batch_sizes(engine: str, num_prompts: int) -> list[int]:
+    """How many prompts at a time an engine is given, in turn."""
+    if engine not in BATCH_MATTERS:
+        return [num_prompts]
+    return sorted({min(size, num_prompts) for size in (*BATCHES, num_prompts)})
+
+
+def check_greedy(engines: list[str], job: dict, new_tokens: int) -> None:
+    """Stop unless all engines give the same greedy continuations of the first few prompts."""
+    job = job | {
+        "prompt_ids": job["prompt_ids"][:CHECKED_PROMPTS],
+        "params": {"n": 1, "max_tokens": new_tokens, "temperature": 0.0},
+    }
+    found = {engine: run_engine(job, engine, CHECKED_PROMPTS) for engine in engines}
+    for engine, result in found.items():
+        if "error" in result:
+            sys.exit(f"{engine}: {result['error']} in the greedy check")
+        if result["completions"] != found[engines[0]]["completions"]:
+            sys.exit(
+                f"greedy continuations differ, so timings would mean nothing:\n{engines[0]} "
+                f"{found[engines[0]]['completions']}\n{engine} {result['completions']}"
             )
-            completions += output[:, width:].tolist()
-        return completions
-
-    return generate
+    print(f"  greedy continuations agree: {', '.join(engines)}")
 
 
-def run_engine(args: argparse.Namespace) -> dict:
-    """In a process of its own: one timed generation, or the greedy check."""
-    folder = resolve_folder(args.model)
-    dtype = getattr(torch, args.dtype)
-    engine = (
-        ours(folder, dtype)
-        if args.engine == "ours"
-        else transformers_engine(folder, dtype, args.engine == "batched")
+def timed(job: dict, engine: str, batch: int) -> dict:
+    """One run of one engine, without the tokens."""
+    result = run_engine(job, engine, batch)
+    result.pop("completions", None)
+    outcome = result.get("error") or f"{result['seconds']:.2f} s"
+    print(f"  {engine}, {batch} prompts a batch: {outcome}", flush=True)
+    return {
+        "engine": engine,
+        "batch": batch,
+        "batch_matters": engine in BATCH_MATTERS,
+        **result,
+    }
+
+
+def run_engine(job: dict, engine: str, batch: int) -> dict:
+    """Run one engine in a process of its own; {"error": …} where memory did not suffice.
+
+    Stops the benchmark where the engine fails otherwise, or made what it was not asked for.
+    """
+    done = subprocess.run(
+        [sys.executable, str(RUNNER)],
+        input=json.dumps(job | {"engine": engine, "batch": batch}),
+        capture_output=True,
+        text=True,
     )
-    tokenizer = Tokenizer.from_folder(folder)
-    problems = load_problems("word", limit=args.prompts)
-    prompt_ids = [tokenizer.encode_chat(prompts.ask(problem.question)) for problem in problems]
-    if args.check:
-        # Short enough that no prompt reaches its end of turn: transformers' loop forbids that
-        # token before `new_tokens`, ours only ignores it.
-        return {"texts": engine(prompt_ids[:4], 1, min(16, args.new_tokens), 0.0)}
-    engine(prompt_ids[:2], 2, 4, args.temperature)  # warm-up
-    start = time.perf_counter()
-    completions = engine(prompt_ids, args.samples, args.new_tokens, args.temperature)
-    seconds = time.perf_counter() - start
-    lengths = {len(completion) for completion in completions}
-    if len(completions) != args.prompts * args.samples or lengths != {args.new_tokens}:
-        raise RuntimeError(f"{args.engine} made {len(completions)} completions of {lengths} tokens")
-    return {"seconds": seconds, "peak_mb": peak_memory_mb()}
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far; not a number on Windows."""
-    if sys.platform == "win32":
-        return float("nan")
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
-
-
-def in_process(engine: str, *more: str) -> dict:
-    """Run this script again for one engine; its last line is the result."""
-    command = [sys.executable, __file__, *sys.argv[1:], "--engine", engine, *more]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
+    killed = sys.platform != "win32" and done.returncode == -signal.SIGKILL
+    if killed or "can't allocate memory" in done.stderr or "not enough memory" in done.stderr:
+        return {"error": OUT_OF_MEMORY}
     if done.returncode:
         sys.exit(f"{engine} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    result = json.loads(done.stdout.splitlines()[-1])
+    asked = [job["params"]["max_tokens"]] * (len(job["prompt_ids"]) * job["params"]["n"])
+    if (made := [len(tokens) for tokens in result["completions"]]) != asked:
+        sys.exit(f"{engine} made completions of {made} tokens, not {asked}")
+    return result
 
 
-def compare_engines(args: argparse.Namespace) -> None:
-    """Check, time in turns, print the table."""
-    checks = {engine: in_process(engine, "--check")["texts"] for engine in args.engines}
-    agree = all(texts == checks["ours"] for texts in checks.values()) if "ours" in checks else True
-    if not agree:
-        sys.exit(f"greedy continuations differ, so timings would mean nothing: {checks}")
-    print("greedy continuations agree")
-    results: dict[str, list[dict]] = {engine: [] for engine in args.engines}
-    for _ in range(args.runs):
-        for engine in args.engines:
-            results[engine].append(in_process(engine))
-    tokens = args.prompts * args.samples * args.new_tokens
-    threads = torch.get_num_threads()
-    print(f"{args.model}, {args.dtype}, {args.prompts} prompts x {args.samples} samples x ", end="")
-    print(
-        f"{args.new_tokens} tokens, {threads} threads, {platform.machine()}, median of {args.runs}"
-    )
-    print(f"{'engine':<12}{'seconds':>9}{'tokens/s':>10}{'peak MB':>9}{'ours is':>10}")
-    seconds = {e: statistics.median(r["seconds"] for r in rs) for e, rs in results.items()}
-    for engine, runs in results.items():
-        peak = statistics.median(run["peak_mb"] for run in runs)
-        ratio = f"{seconds[engine] / seconds['ours']:.1f} x" if "ours" in seconds else ""
-        print(
-            f"{engine:<12}{seconds[engine]:>9.2f}{tokens / seconds[engine]:>10.0f}{peak:>9.0f}"
-            f"{ratio:>10}"
-        )
+def chosen_workloads(args: argparse.Namespace) -> list[Workload]:
+    """The workloads of the command line, with its sizes; the same one only once."""
+    names = list(WORKLOADS) if args.workload == "all" else [args.workload]
+    sizes = {
+        name: value
+        for name in ("prompts", "samples", "new_tokens", "prompt_tokens")
+        if (value := getattr(args, name)) is not None
+    }
+    chosen = [replace(workload, **sizes) for name in names for workload in WORKLOADS[name]]
+    if args.model is None and args.workload == "all":
+        print("qwen2.5-0.5b is left out: give the folder of a checkpoint as --model")
+        chosen = [workload for workload in chosen if workload.model != GIVEN]
+    return list(dict.fromkeys(chosen))
+
+
+def with_folders(workloads: list[Workload], model: str | None) -> Iterator[tuple[Workload, Path]]:
+    """Each workload with its model's folder; the random model is written when it is needed."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = {SHIPPED: resolve_folder("tiny")}
+        for workload in workloads:
+            if workload.model == RANDOM and RANDOM not in folders:
+                folders[RANDOM] = Path(scratch) / "model"
+                write_random_model(folders[RANDOM], QWEN3_06B)
+            if workload.model == GIVEN:
+                folders[GIVEN] = resolve_folder(model)
+            yield workload, folders[workload.model]
 
 
 def main() -> None:
@@ -159,21 +187,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", default="tiny", help='"tiny", a folder or a hub id')
+    parser.add_argument("--workload", default="tiny", choices=(*WORKLOADS, "all"))
+    parser.add_argument("--model", help="folder or hub id of the checkpoint of qwen2.5-0.5b")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
-    parser.add_argument("--prompts", type=int, default=32)
-    parser.add_argument("--samples", type=int, default=16)
-    parser.add_argument("--new-tokens", type=int, default=64)
-    parser.add_argument("--temperature", type=float, default=0.6)
-    parser.add_argument("--runs", type=int, default=3, help="the median of so many is printed")
-    parser.add_argument("--engines", nargs="+", default=list(ENGINES), choices=ENGINES)
-    parser.add_argument("--engine", choices=ENGINES, help=argparse.SUPPRESS)
-    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--prompts", type=int, help="instead of the workload's own number")
+    parser.add_argument("--samples", type=int, help="of each prompt, likewise")
+    parser.add_argument("--new-tokens", type=int, help="of each sample, likewise")
+    parser.add_argument("--prompt-tokens", type=int, help="of each prompt, likewise")
+    parser.add_argument("--runs", type=int, default=3, help="the median of so many is reported")
+    parser.add_argument("--engines", nargs="+", default=list(ENGINES), choices=list(ENGINES))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to a file")
+    parser.add_argument("--table", type=Path, nargs="+", metavar="FILE", help="only print these")
     args = parser.parse_args()
-    if args.engine:
-        print(json.dumps(run_engine(args)))
-    else:
-        compare_engines(args)
+    if args.table:
+        for file in args.table:
+            for record in json.loads(file.read_text(encoding="utf-8")):
+                print(tables.render(record))
+        return
+    if args.workload == "qwen2.5-0.5b" and args.model is None:
+        parser.error("qwen2.5-0.5b needs the folder of a checkpoint as --model")
+    machine = measure(getattr(torch, args.dtype))
+    print(f"this machine: {describe(machine)}")
+    records = []
+    for workload, folder in with_folders(chosen_workloads(args), args.model):
+        print(f"{workload.name}: {workload.prompts} prompts x {workload.samples} samples")
+        records.append(compare_engines(workload, folder, args, machine))
+        print(f"\n{tables.render(records[-1])}", flush=True)
+        if args.json:  # after each workload, so that an interrupted run keeps what it has
+            args.json.write_text(json.dumps(records, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -82,13 +82,13 @@ def rungs(params: SamplingParams) -> dict[str, partial]:
     return ladder
 
 
-def climb(llm: LLM, problems: list[Problem], ladder: dict, out: Path) -> dict[str, Evaluation]:
+def climb(llm: object, problems: list[Problem], ladder: dict, out: Path) -> dict[str, Evaluation]:
     """Evaluate every rung on the same problems; finished ones are read back from `out`."""
     evaluations = {}
+    settings = {"weights": weights_fingerprint(llm)} if isinstance(llm, LLM) else {}
     for number, (name, technique) in enumerate(ladder.items(), 1):
         print(f"{name} ...", file=sys.stderr)
         file = out / f"{number}_{name.replace(', ', '_').replace(' ', '_')}.jsonl"
-        settings = {"device": str(llm.model.device), "weights": weights_fingerprint(llm)}
         evaluations[name] = evaluate(technique, llm, problems, out=file, settings=settings)
     return evaluations
 

@@ -17,9 +17,13 @@ from functools import partial
 
 import torch
 
+from shared.checkpoint import resolve_folder
 from shared.evaluate import Evaluation, Technique, evaluate
 from shared.llm import LLM
+from shared.model import ModelConfig
 from shared.problems import load_problems
+from shared.ray_cluster import RayCluster
+from shared.remote import RemoteLLM
 from shared.sampler import SamplingParams
 
 
@@ -44,8 +48,21 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, metavar="S", help="of sampling; problems stay the same")
     add("--device", metavar="D", help="cpu, cuda or mps; None: cuda if there is one")
     add("--dtype", choices=["float32", "bfloat16", "float16"], help="None: what suits the device")
-    add("--threads", type=int, default=32, help="questions worked on at the same time")
+    add("--threads", type=int, default=64, help="questions worked on at the same time")
     add("--out", metavar="FILE.jsonl", help="write a record a problem; go on where it ended")
+    add_elsewhere = parser.add_mutually_exclusive_group().add_argument
+    add_elsewhere(
+        "--ray",
+        metavar="ADDRESS",
+        help='use every device of a Ray cluster: HOST:PORT, or "auto" for the one on this machine, '
+        "which is started if there is none; --threads then counts for each device",
+    )
+    add_elsewhere(
+        "--base-url",
+        metavar="URL",
+        help="use the model on an OpenAI-compatible server (vLLM, SGLang, llama.cpp) such as "
+        "http://127.0.0.1:8000/v1; --model is its name there, OPENAI_API_KEY the key if it has one",
+    )
 
 
 def run(technique: Technique, args: argparse.Namespace, **options: object) -> Evaluation:
@@ -55,8 +72,8 @@ def run(technique: Technique, args: argparse.Namespace, **options: object) -> Ev
     does, and with exit code 1 if every question failed with the same error.
     """
     with friendly_errors():
-        evaluation, llm = evaluate_as_told(technique, args, options)
-    print_result(evaluation, llm)
+        evaluation = evaluate_as_told(technique, args, options)
+    print_result(evaluation, None if args.base_url else model_config(args.model))
     if evaluation.total_failure:
         raise SystemExit(1)
     return evaluation
@@ -77,20 +94,28 @@ def friendly_errors() -> Iterator[None]:
         os._exit(130)  # an ordinary exit would wait for the model, or abort in the middle of it
 
 
-def evaluate_as_told(
-    technique: Technique, args: argparse.Namespace, options: dict
-) -> tuple[Evaluation, LLM]:
+def evaluate_as_told(technique: Technique, args: argparse.Namespace, options: dict) -> Evaluation:
     """Cheap checks first, then the model, then the run."""
     params = sampling_params(args)
     problems = load_problems(args.problems, split=args.split, limit=args.limit)
-    dtype = getattr(torch, args.dtype) if args.dtype else None
-    llm = LLM(args.model, device=args.device, dtype=dtype)
+    llm = load_llm(args)
     settings = {name: getattr(args, name) for name in ("problems", "split", "device", "dtype")}
+    if args.base_url:  # another engine: not to be mixed with what was made here
+        settings["base_url"] = args.base_url
     bound = partial(technique, n=args.n, params=params, **options)
-    evaluation = evaluate(
-        bound, llm, problems, out=args.out, settings=settings, num_threads=args.threads
-    )
-    return evaluation, llm
+    return evaluate(bound, llm, problems, out=args.out, settings=settings, num_threads=args.threads)
+
+
+def load_llm(args: argparse.Namespace) -> LLM | RemoteLLM | RayCluster:
+    """The model where the flags say: here, on a server, or on all devices of a cluster."""
+    if args.base_url:
+        if args.device or args.dtype:
+            raise ValueError("--device and --dtype are the server's own business with --base-url")
+        return RemoteLLM(args.model, base_url=args.base_url)
+    options = {"device": args.device, "dtype": getattr(torch, args.dtype) if args.dtype else None}
+    if args.ray:
+        return RayCluster(args.model, address=args.ray, **options)
+    return LLM(args.model, **options)
 
 
 def sampling_params(args: argparse.Namespace) -> SamplingParams:
@@ -99,8 +124,13 @@ def sampling_params(args: argparse.Namespace) -> SamplingParams:
     return SamplingParams(**{name: getattr(args, name) for name in names})
 
 
-def print_result(evaluation: Evaluation, llm: LLM) -> None:
-    """Print a small table; its last line is the summary."""
+def model_config(model: str) -> ModelConfig:
+    """The sizes of a model by its name or folder."""
+    return ModelConfig.from_folder(resolve_folder(model))
+
+
+def print_result(evaluation: Evaluation, config: ModelConfig | None) -> None:
+    """Print a small table; its last line is the summary. `config` is None where it is not known."""
     settings, records, cost = evaluation.settings, evaluation.records, evaluation.cost
     unanswered = sum(record.predicted is None and record.error is None for record in records)
     rows = {
@@ -113,7 +143,7 @@ def print_result(evaluation: Evaluation, llm: LLM) -> None:
         f"{sum(len(r.completions) for r in records)} completions",
         "tokens": f"prompt {cost.prompt_tokens}, generated {cost.generated_tokens}, "
         f"scored {cost.scored_tokens}",
-        "FLOPs": f"{evaluation.flops(llm.model.config):.2e} (estimate)",
+        "FLOPs": f"{evaluation.flops(config):.2e} (estimate)" if config else "not known",
     }
     for name, value in rows.items():
         print(f"{name:<11}{value}")

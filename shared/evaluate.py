@@ -29,7 +29,9 @@ from shared.intervals import PairedComparison, paired_bootstrap, wilson_interval
 from shared.llm import LLM
 from shared.model import ModelConfig
 from shared.problems import Problem
+from shared.ray_cluster import RayCluster
 from shared.records import Record, append, read_records, read_settings, resume
+from shared.remote import RemoteLLM
 from shared.solution import Cost, Solution
 from shared.threads import run_threads
 
@@ -115,13 +117,14 @@ def evaluate(
     *,
     out: str | Path | None = None,
     settings: dict | None = None,
-    num_threads: int = 32,
+    num_threads: int = 64,
     progress: bool = True,
 ) -> Evaluation:
     """Run `technique(llm, problem)` on every problem and grade its answer.
 
     Bind a technique's own options with `functools.partial`; they are recorded, and so are the
     `settings` given here. An exception inside one question is recorded with it and stops no other.
+    Where `llm` is a RayCluster its workers do it, each with an LLM and on `num_threads` threads.
 
     Raises ValueError for unusable problems, for num_threads < 1 and where `out` was written under
     other settings; KeyboardInterrupt, after saving what is finished, when interrupted.
@@ -150,9 +153,12 @@ def evaluate(
 
     with open(path or os.devnull, "a", encoding="utf-8", newline="\n") as file, bar:
         try:
-            run_threads(partial(solve_one, technique, llm), todo, num_threads, keep)
+            if isinstance(llm, RayCluster):
+                llm.run(partial(solve_one, technique), todo, num_threads, keep)
+            else:
+                run_threads(partial(solve_one, technique, llm), todo, num_threads, keep)
         except KeyboardInterrupt:
-            if isinstance(llm, LLM):
+            if isinstance(llm, LLM | RemoteLLM | RayCluster):
                 llm.cancel()  # else it would finish what nobody waits for any more
             message = farewell(len(problems) - len(records), path)
             raise KeyboardInterrupt(message) from None

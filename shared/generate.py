@@ -23,9 +23,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from shared.kv_cache import BranchCache, KVCache, rows_without
+from shared.kv_cache import BranchCache, KVCache, rows_by_length
 from shared.model import Qwen
-from shared.prefill import PREFILL_TOKENS, read, token_logprobs
+from shared.prefill import PREFILL_TOKENS, read, token_certainties, token_logprobs
 from shared.prefix_cache import PrefixCache
 from shared.sampler import RowParams, SamplingParams, row_uniforms, sample
 from shared.solution import Completion, Cost, RequestOutput
@@ -123,10 +123,13 @@ class BatchGenerator:
         cache_bytes: int,
         prefixes: PrefixCache,
     ) -> None:
-        self.model, self.tokenizer, self.prefixes = model, tokenizer, prefixes
+        self.model, self.prefixes = model, prefixes
         self.stop_ids = stop_ids
         self.stop_tokens = torch.tensor(stop_ids, dtype=torch.long, device=model.device)
-        self.special_ids = set(tokenizer.special_tokens.values())
+        special = set(tokenizer.special_tokens.values())
+        self.token_text = [  # of each token as bytes; special tokens have none
+            b"" if i in special else tokenizer.token_bytes(i) for i in range(tokenizer.vocab_size)
+        ]
         self.cache_bytes = cache_bytes
         self.token_bytes = model.config.cache_bytes_per_token(model.dtype)
         self.sampling_bytes = SAMPLING_BYTES * model.config.vocab_size  # a row
@@ -278,6 +281,7 @@ class BatchGenerator:
         new = {
             "tokens": torch.zeros(len(new_rows), width, dtype=torch.long),
             "logprobs": torch.zeros(len(new_rows), width),
+            "certainties": torch.zeros(len(new_rows), width),
             "uniforms": uniforms,
             "count": torch.zeros(len(new_rows), dtype=torch.long),
             "limit": torch.tensor(limits),
@@ -285,7 +289,7 @@ class BatchGenerator:
         }
         new = {name: tensor.to(self.model.device) for name, tensor in new.items()}
         for name, old in self.state.items():
-            if name in ("tokens", "logprobs"):
+            if name in ("tokens", "logprobs", "certainties"):
                 old = F.pad(old, (0, width - old.shape[1]))
             elif name == "uniforms":
                 old = F.pad(old, (0, 0, 0, width - old.shape[1]))
@@ -301,7 +305,9 @@ class BatchGenerator:
         params = self.params.select(slice(first, None)) if first else self.params
         tokens = sample(logits, params, state["uniforms"][each, position])  # [rows]
         state["tokens"][each, position] = tokens
-        state["logprobs"][each, position] = token_logprobs(logits, tokens)
+        log_p = logits.float().log_softmax(dim=-1)  # [rows, V], at temperature 1
+        state["logprobs"][each, position] = token_logprobs(log_p, tokens)
+        state["certainties"][each, position] = token_certainties(log_p, tokens)
         state["count"] += 1
         is_stop = torch.isin(tokens, self.stop_tokens) & ~state["ignore_eos"]
         ended = is_stop | (state["count"] >= state["limit"])  # [rows]
@@ -317,7 +323,7 @@ class BatchGenerator:
         for i, (row, token) in enumerate(zip(self.rows[first:], tokens.tolist())):
             params, on_token = row.request.params, row.request.on_token
             if params.stop:
-                row.find_stop(self._text_bytes([token]))
+                row.find_stop(self.token_text[token])
                 if row.stop_at is not None:
                     stopped.add(first + i)
             if params.logprobs:
@@ -327,30 +333,28 @@ class BatchGenerator:
                 on_token(token)
         return stopped
 
-    def _text_bytes(self, token_ids: list[int]) -> bytes:
-        """The text of tokens as bytes; special tokens have none."""
-        return b"".join(
-            self.tokenizer.token_bytes(i) for i in token_ids if i not in self.special_ids
-        )
-
     def _finish(self, finished: list[int]) -> None:
         """Turn rows into completions, answer requests that are complete, and drop the rows."""
         counts = self.state["count"].tolist()
         width = max(counts[i] for i in finished)
         tokens = self.state["tokens"][finished, :width].tolist()
         logprobs = self.state["logprobs"][finished, :width].tolist()
-        for i, row_tokens, row_logprobs in zip(finished, tokens, logprobs):
+        certainties = self.state["certainties"][finished, :width].tolist()
+        for i, row_tokens, row_logprobs, row_certainties in zip(
+            finished, tokens, logprobs, certainties
+        ):
             row, count = self.rows[i], counts[i]
             token_ids = row_tokens[:count]
             is_end = token_ids[-1] in self.stop_ids and not row.request.params.ignore_eos
             is_stop = is_end or row.stop_at is not None
-            text = self._text_bytes(token_ids)[: row.stop_at].decode("utf-8", errors="replace")
+            text = b"".join([self.token_text[i] for i in token_ids])[: row.stop_at]
             row.request.completions[row.sample_index] = Completion(
-                text,
+                text.decode("utf-8", errors="replace"),
                 token_ids,
                 row_logprobs[:count],
                 "stop" if is_stop else "length",
                 row.top_logprobs,
+                row_certainties[:count],
             )
             read_ids = row.request.prompt_ids + token_ids[:-1]  # the last one was never read
             self.prefixes.store(read_ids, self.cache.rows, i, offset=len(row.request.prompt_ids))
@@ -360,10 +364,10 @@ class BatchGenerator:
         self._remove(set(finished))
 
     def _remove(self, dropped: set[int]) -> None:
-        """Drop rows; the last ones take their places, so that little of the cache is copied."""
+        """Drop rows, and the prompts that no row continues any more."""
         if not dropped:
             return
-        kept = rows_without(len(self.rows), dropped)
+        kept = rows_by_length(self.cache.rows.lengths, dropped)
         self.rows = [self.rows[i] for i in kept]
         live = {row.request for row in self.rows}
         unneeded = {
@@ -374,7 +378,7 @@ class BatchGenerator:
         if len(unneeded) == len(self.prompts):
             self._clear_rows()
             return
-        kept_prompts = rows_without(len(self.prompts), unneeded)
+        kept_prompts = rows_by_length(self.cache.prompts.lengths, unneeded)
         self.prompts = [self.prompts[i] for i in kept_prompts]
         self.cache.select(kept, kept_prompts)
         index = torch.tensor(kept, dtype=torch.long, device=self.model.device)

@@ -127,19 +127,19 @@ def rotary_angles(positions: Tensor, config: ModelConfig) -> tuple[Tensor, Tenso
     """Cosine and sine of the angle by which each position turns each pair of dimensions.
 
     positions [B, T] -> two tensors [B, 1, T, D], float32. (RoPE, Su 2021, section 3.2.2)
+    The hub pairs dimension i with i + D / 2; the sine is negative for the first of a pair.
     """
     exponents = torch.arange(0, config.head_dim, 2, device=positions.device) / config.head_dim
     inverse_frequencies = config.rope_theta**-exponents  # [D / 2]
     angles = positions[:, None, :, None].float() * inverse_frequencies  # [B, 1, T, D / 2]
-    angles = torch.cat([angles, angles], dim=-1)  # the hub pairs dimension i with i + D / 2
-    return angles.cos(), angles.sin()
+    cos, sin = angles.cos(), angles.sin()
+    return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn the vectors x [B, heads, T, D] by their position's angles [B, 1, T, D]."""
-    first, second = x.chunk(2, dim=-1)
-    turned = torch.cat([-second, first], dim=-1)
-    return (x * cos + turned * sin).to(x.dtype)
+    partner = x.roll(x.shape[-1] // 2, dims=-1)
+    return torch.addcmul(x * cos, partner, sin).to(x.dtype)
 
 
 class RMSNorm(nn.Module):
@@ -199,7 +199,8 @@ class Attention(nn.Module):
         v = split_heads(self.v_proj(x), self.config.num_kv_heads)  # [B, K, T, D]
         if self.config.qk_norm:
             q, k = self.q_norm(q), self.k_norm(k)
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        both = rotate(torch.cat([q, k], dim=1), cos, sin)
+        q, k = both.split([self.config.num_heads, self.config.num_kv_heads], dim=1)
         if cache is None:
             mixed = causal_attention(q, k, v)  # [B, H, T, D]
         else:

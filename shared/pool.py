@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import mean
 
 from shared import prompts
 from shared.answers import answers_match, final_answer, normalize_answer
@@ -73,12 +74,10 @@ def sample_pool(
     (output,) = llm.chat(asked, replace(params, n=n), enable_thinking=False)
     cost = output.cost
     for completion in output.completions if measure else []:
-        prompt = llm.tokenizer.encode_chat(asked, enable_thinking=False)
-        certainties = llm.certainty(prompt, completion.token_ids)
-        completion.measures["certainty"] = sum(certainties) / len(certainties)
+        completion.measures["certainty"] = mean(completion.certainties)
         completion.measures["lowest_confidence"] = lowest_confidence(completion.logprobs)
         completion.measures["judge"] = judge(llm, problem.question, completion.text)
-        cost += Cost(scored_tokens=len(completion.token_ids) + 2, forward_passes=3)
+        cost += Cost(scored_tokens=2, forward_passes=2)
     answers = [final_answer(completion) for completion in output.completions]
     return Solution(most_frequent(answers), output.completions, cost)
 

@@ -15,7 +15,7 @@ from shared.kv_cache import KVCache
 from shared.model import Qwen
 from shared.prefix_cache import PrefixCache
 
-Measure = Callable[[Tensor, Tensor], Tensor]  # logits [C, V], token ids [C] -> a number each [C]
+Measure = Callable[[Tensor, Tensor], Tensor]  # log p [C, V], token ids [C] -> a number each [C]
 PREFILL_TOKENS = 8_192  # texts are read in batches of about so many tokens, padding included
 
 
@@ -59,20 +59,23 @@ def score_tokens(
     wanted = [len(prompt) - 1 for prompt in prompts]
     _, hidden, _ = read(model, texts, wanted, prefixes)
     return [
-        measure(model.lm_head(states), torch.tensor(ids, device=model.device)).tolist()
+        measure(
+            model.lm_head(states).float().log_softmax(dim=-1),
+            torch.tensor(ids, device=model.device),
+        ).tolist()
         for states, ids, measure in zip(hidden, completions, measures)
     ]
 
 
-def token_logprobs(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Log-probability of tokens [B] under logits [B, V], at temperature 1 and without filters."""
-    return logits.float().log_softmax(dim=-1).gather(-1, tokens[:, None])[:, 0]
+def token_logprobs(log_p: Tensor, tokens: Tensor) -> Tensor:
+    """Of the log-probabilities of all tokens [B, V] those of `tokens` [B]."""
+    return log_p.gather(-1, tokens[:, None])[:, 0]
 
 
-def token_certainties(logits: Tensor, tokens: Tensor) -> Tensor:
+def token_certainties(log_p: Tensor, tokens: Tensor) -> Tensor:
     """How far the model's next-token distribution is from uniform at each token, in nats; [B].
 
     The Kullback-Leibler divergence of the uniform distribution from the model's, whatever token
     was taken: "self-certainty" (Kang 2025, section 4).
     """
-    return -logits.float().log_softmax(dim=-1).mean(dim=-1) - math.log(logits.shape[-1])
+    return -log_p.mean(dim=-1) - math.log(log_p.shape[-1])

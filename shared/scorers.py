@@ -1,7 +1,10 @@
 """How good is a solution? A model as judge, and a process reward model that scores every step.
 
-A scorer sees the question and the solution, never the gold answer. More scorers come with the
-chapter on ranking.
+A scorer sees the question and the solution, never the gold answer. The chapter on ranking
+(ch03_best_of_n) puts them to use.
+
+    ProcessRewardModel.from_folder()                              # the shipped one
+    ProcessRewardModel.from_folder("Qwen/Qwen2.5-Math-PRM-7B")    # Qwen2 with a two-layer head
 """
 
 from __future__ import annotations
@@ -10,17 +13,22 @@ import math
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared import prompts
-from shared.checkpoint import load_weights
+from shared.checkpoint import default_device, load_weights, resolve_folder
 from shared.llm import LLM
 from shared.model import Decoder, ModelConfig
 from shared.prefill import pad_right
 from shared.tokenizer import Tokenizer
+from shared.tokenizer_files import read_json
 
 REWARD_FOLDER = Path(__file__).parent / "tiny" / "reward_model"
 BATCH_TOKENS = 8_192
+SEPARATED = "Qwen2ForProcessRewardModel"  # the architecture whose steps end in SEPARATOR
+SEPARATOR = "<extra_0>"
+SEPARATED_SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 
 
 def judge(llm: LLM, question: str, solution: str) -> float:
@@ -35,45 +43,89 @@ def judge(llm: LLM, question: str, solution: str) -> float:
 
 
 class ProcessRewardModel(nn.Module):
-    """A decoder with a scalar head, read at the end of every step: will this lead to the answer?
+    """A decoder with a head that is read at the end of every step: will this lead to the answer?
 
     The score of a step is the estimated probability that a solution which begins like this ends
     in the right answer. (Lightman 2023; labels from rollouts as in Math-Shepherd, Wang 2023)
+
+    Two layouts differ in their head and in how a step's end is marked. Ours: one linear layer to a
+    logit, read at the end of each line; it sees the hidden state, and how likely the decoder itself
+    finds the steps so far (all after the first, which names a plan and can hardly be wrong): a slip
+    is a token that it did not expect. Qwen's (Zhang 2025, "Lessons of developing PRMs"): two
+    layers to the logits of "bad" and "good", read at a separator token after each paragraph.
     """
 
-    def __init__(self, config: ModelConfig, tokenizer: Tokenizer) -> None:
+    def __init__(self, config: ModelConfig, tokenizer: Tokenizer, separated: bool = False) -> None:
         super().__init__()
         self.tokenizer = tokenizer
+        self.separated = separated
         self.model = Decoder(config)
-        self.score = nn.Linear(config.hidden_size, 1)
+        size = config.hidden_size
+        two_layers = nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, 2))
+        self.score = two_layers if separated else nn.Linear(size + 1, 1)
 
     @classmethod
-    def from_folder(cls, folder: str | Path = REWARD_FOLDER) -> ProcessRewardModel:
-        """Load config.json, the vocabulary and model.safetensors from a folder."""
-        folder = Path(folder)
+    def from_folder(
+        cls,
+        folder: str | Path = REWARD_FOLDER,
+        device: str | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> ProcessRewardModel:
+        """Load "tiny" (the shipped one), a folder, or a hub id; its config.json names the layout.
+
+        `device` None is a CUDA GPU where there is one. Raises what `load_model` raises.
+        """
+        folder = REWARD_FOLDER if folder == "tiny" else resolve_folder(folder)
+        separated = SEPARATED in (read_json(folder / "config.json").get("architectures") or [])
+        config = ModelConfig.from_folder(folder)
         with torch.device("meta"):
-            model = cls(ModelConfig.from_folder(folder), Tokenizer.from_folder(folder))
-        load_weights(model, folder, "cpu", torch.float32)
+            model = cls(config, Tokenizer.from_folder(folder), separated)
+            # Some files also hold the language model's head. A buffer may be there or not.
+            model.lm_head = nn.Module()
+            head = torch.empty(config.vocab_size, config.hidden_size)
+            model.lm_head.register_buffer("weight", head)
+        load_weights(model, folder, device or default_device(), dtype)
+        del model.lm_head
         return model.eval().requires_grad_(False)
 
-    def forward(self, token_ids: Tensor) -> Tensor:
-        """token_ids [B, T] -> logit of success after each token [B, T]"""
-        return self.score(self.model(token_ids))[..., 0]
+    def forward(self, token_ids: Tensor, first_ends: Tensor) -> Tensor:
+        """token_ids [B, T], where each row's first step ends [B] -> logit of success after each
+        token [B, T]"""
+        if self.separated:
+            bad, good = self.score(self.model(token_ids)).unbind(-1)
+            return good - bad  # the softmax of two logits is the sigmoid of their difference
+        return self.score(self.features(token_ids, first_ends))[..., 0]
+
+    def features(self, token_ids: Tensor, first_ends: Tensor) -> Tensor:
+        """What our head sees after each token: the hidden state, and the log-likelihood of all
+        tokens since the first step; [B, T, hidden + 1]"""
+        hidden = self.model(token_ids)  # [B, T, hidden]
+        log_p = (hidden[:, :-1] @ self.model.embed_tokens.weight.T).log_softmax(dim=-1)
+        surprise = F.pad(log_p.gather(-1, token_ids[:, 1:, None])[..., 0], (1, 0))  # [B, T]
+        so_far = surprise.cumsum(dim=-1)
+        likelihood = so_far - so_far.gather(-1, first_ends[:, None])  # [B, T]
+        return torch.cat([hidden, likelihood[..., None]], dim=-1)
+
+    def encode(self, question: str, solution: str) -> tuple[list[int], list[int]]:
+        """Token ids of a question and its solution, and the positions at which scores are read."""
+        encode = encode_separated if self.separated else encode_steps
+        return encode(self.tokenizer, question, solution)
 
     @torch.inference_mode()
     def step_scores(self, question: str, solutions: list[str]) -> list[list[float]]:
-        """The scores, from 0 to 1, of every step (line) of each solution."""
-        encoded = [encode_steps(self.tokenizer, question, solution) for solution in solutions]
+        """The scores, from 0 to 1, of every step (line or paragraph) of each solution."""
+        encoded = [self.encode(question, solution) for solution in solutions]
         scores: list[list[float]] = [[] for _ in solutions]
         by_length = sorted(range(len(encoded)), key=lambda i: len(encoded[i][0]))
         while by_length:
             longest = len(encoded[by_length[-1]][0])
             batch = by_length[-max(1, BATCH_TOKENS // longest) :]
             by_length = by_length[: -len(batch)]
-            device = self.score.weight.device
-            logits = self(pad_right([encoded[i][0] for i in batch], device))  # [B, T]
+            device = self.model.embed_tokens.weight.device
+            first_ends = torch.tensor([encoded[i][1][0] for i in batch], device=device)
+            logits = self(pad_right([encoded[i][0] for i in batch], device), first_ends)  # [B, T]
             for row, i in enumerate(batch):
-                scores[i] = logits[row, encoded[i][1]].sigmoid().tolist()
+                scores[i] = logits[row, encoded[i][1]].float().sigmoid().tolist()
         return scores
 
 
@@ -85,6 +137,30 @@ def encode_steps(tokenizer: Tokenizer, question: str, solution: str) -> tuple[li
     ids = tokenizer.encode_chat(draft, continue_final_message=True)
     ends = [i for i in range(len(prompt), len(ids)) if b"\n" in tokenizer.token_bytes(ids[i])]
     if not ends or ends[-1] != len(ids) - 1:
+        ends.append(len(ids) - 1)
+    return ids, ends
+
+
+def encode_separated(
+    tokenizer: Tokenizer, question: str, solution: str
+) -> tuple[list[int], list[int]]:
+    """As `encode_steps`, for models that want paragraphs with a separator token after each.
+
+    Raises ValueError where the vocabulary has no such token.
+    """
+    (separator, *more) = tokenizer.encode(SEPARATOR, allow_special=True)
+    if more:
+        raise ValueError(f"this reward model's vocabulary has no token {SEPARATOR}")
+    first, *steps = [step for step in solution.split("\n\n") if step.strip()] or [solution]
+    asked = [
+        {"role": "system", "content": SEPARATED_SYSTEM},
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": first},
+    ]
+    ids = [*tokenizer.encode_chat(asked, continue_final_message=True), separator]
+    ends = [len(ids) - 1]
+    for step in steps:
+        ids += [*tokenizer.encode(step), separator]
         ends.append(len(ids) - 1)
     return ids, ends
 

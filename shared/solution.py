@@ -39,6 +39,8 @@ class Completion:
     text            without the end-of-turn token and cut before a stop string
     token_ids       all that was sampled, the end-of-turn token or a stop string included
     logprobs        natural log of each token's probability under the model at temperature 1
+    certainties     how far the model's distribution was from uniform at each token, in nats
+                    (self-certainty, Kang 2025); empty where the engine does not say
     finish_reason   "stop" (end of turn or stop string) or "length" (max_tokens or context reached)
     top_logprobs    for each token the most likely alternatives, if SamplingParams.logprobs asked
     measures        numbers that somebody found out about it afterwards, by name
@@ -49,6 +51,7 @@ class Completion:
     logprobs: list[float]
     finish_reason: str
     top_logprobs: list[dict[int, float]] = field(default_factory=list)
+    certainties: list[float] = field(default_factory=list)
     measures: dict[str, float] = field(default_factory=dict)
 
 

@@ -639,7 +639,7 @@ def test_help_shows_every_default(capsys):
     shown = " ".join(shown.split())
     assert "samples a question (default: 17)" in shown
     flags = [a for a in parser._actions if a.dest != "help"]
-    assert shown.count("(default: ") == len(flags) == 15
+    assert shown.count("(default: ") == len(flags) == 17
 
 
 def test_labels_of_crowded_points_do_not_overlap(tmp_path):

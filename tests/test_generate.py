@@ -207,3 +207,12 @@ def test_finish_reasons_and_end_of_turn(tiny):
     params = SamplingParams(temperature=0, max_tokens=count + 5, ignore_eos=True)
     (longer,), _ = run(tiny, [prompt], params)
     assert len(longer[0].token_ids) == count + 5 and longer[0].finish_reason == "length"
+
+
+def test_certainties_of_sampled_tokens_are_those_of_the_given_text(random_llm):
+    prompts = ragged_prompts(3)
+    together, _ = run(random_llm, prompts, SamplingParams(n=2, max_tokens=6))
+    for prompt, completions in zip(prompts, together):
+        for completion in completions:
+            expected = random_llm.certainty(prompt, completion.token_ids)
+            assert completion.certainties == pytest.approx(expected, abs=1e-4)

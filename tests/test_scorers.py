@@ -26,14 +26,20 @@ def graded(tiny):
     return [(p.question, c.text, is_right(c, p)) for p, row in zip(problems, pool) for c in row]
 
 
-def test_scores_are_a_linear_head_on_transformers_hidden_states():
+def test_scores_are_a_linear_head_on_transformers_hidden_states_and_likelihood():
     hub = random_hub_model("qwen3")
     model = ProcessRewardModel(ModelConfig.from_dict(hub.config.to_dict()), tokenizer=None).eval()
     model.model.load_state_dict(hub.model.state_dict())
-    ids = torch.randint(0, hub.config.vocab_size, (2, 17))
-    hidden = hub.model(ids).last_hidden_state
-    expected = hidden @ model.score.weight[0] + model.score.bias
-    torch.testing.assert_close(model(ids), expected, atol=1e-4, rtol=0)
+    ids, first_ends = torch.randint(0, hub.config.vocab_size, (2, 17)), [4, 9]
+    hidden = hub.model(ids).last_hidden_state  # [2, 17, hidden]
+    log_p = (hidden @ hub.model.embed_tokens.weight.T).log_softmax(-1)
+    logits = model(ids, torch.tensor(first_ends))
+    for row, end in [(0, 6), (0, 16), (1, 10), (1, 15)]:
+        since = range(first_ends[row], end)
+        likelihood = sum(log_p[row, i, ids[row, i + 1]] for i in since)
+        seen = torch.cat([hidden[row, end], likelihood[None]])
+        expected = seen @ model.score.weight[0] + model.score.bias[0]
+        torch.testing.assert_close(logits[row, end], expected, atol=1e-4, rtol=0)
 
 
 def test_every_step_has_one_score_and_they_do_not_depend_on_the_batch(reward_model):
@@ -70,7 +76,7 @@ def test_the_shipped_reward_model_ranks_right_above_wrong(reward_model, graded):
     right = [score for score, (_, _, ok) in zip(scores, graded) if ok]
     wrong = [score for score, (_, _, ok) in zip(scores, graded) if not ok]
     assert len(right) > 15 and len(wrong) > 15
-    assert auc(right, wrong) > 0.65
+    assert auc(right, wrong) > 0.8
 
 
 def test_the_shipped_judge_is_better_than_chance(tiny, graded):

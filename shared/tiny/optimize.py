@@ -69,9 +69,9 @@ def optimize(
 
 def make_optimizers(model: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW for the embedding, norms and heads."""
-    is_matrix = {name: p.ndim == 2 and ".layers." in name for name, p in model.named_parameters()}
-    matrices = [p for name, p in model.named_parameters() if is_matrix[name]]
-    others = [p for name, p in model.named_parameters() if not is_matrix[name]]
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    matrices = [p for name, p in trained.items() if p.ndim == 2 and ".layers." in name]
+    others = [p for name, p in trained.items() if p.ndim != 2 or ".layers." not in name]
     muon = torch.optim.Muon(
         matrices, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
     )

@@ -1,14 +1,14 @@
-"""Train the shipped process reward model: which beginnings of a solution lead to the answer?
+"""Make the shipped process reward model: which beginnings of a solution lead to the answer?
 
     python -m shared.tiny.reward rollouts --policy runs/review --out runs/reward --problems 1200
-    python -m shared.tiny.reward drafts --policy runs/review --out runs/reward --problems 40000
-    python -m shared.tiny.reward train --policy runs/review --out runs/reward
+    python -m shared.tiny.reward drafts --policy runs/review --out runs/reward --problems 5000
+    python -m shared.tiny.reward train --base runs/full --out runs/reward
 
 `rollouts` samples solutions of training problems, cuts each after some of its steps, lets the
 policy finish each beginning several times, and writes down how often that ended in the right
 answer (Math-Shepherd, Wang 2023). `drafts` samples many more solutions, of which only the outcome
-is known. `train` starts from the policy's decoder, adds a scalar head, and fits those shares.
-Killed, each goes on where it was.
+is known. Killed, both go on where they were. `train` takes the decoder of an earlier training
+stage, which is not the network that writes the answers, and fits a scalar head to those shares.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import json
 import random
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -33,16 +32,15 @@ from shared.prefill import pad_right
 from shared.sampler import SamplingParams
 from shared.scorers import ProcessRewardModel, encode_steps
 from shared.tiny.drafts import sample_drafts, training_problem, write_drafts
-from shared.tiny.optimize import export, optimize, plot_losses, round_up
+from shared.tiny.optimize import export
 from shared.tokenizer import Tokenizer
 
 ROLLOUT_SEED = 1  # another stream of problems than the drafts that the policy was trained on
 DRAFT_SEED = 2  # and another one, for solutions without rollouts
 ROLLOUTS = 4
 LABELS = 4  # steps of a solution, drawn at random, that rollouts are made from
-PEAK_RATE = 1e-3
+Example = tuple[list[int], list[int], list[float]]  # token ids, where steps end, their labels
 BATCH = 32  # solutions
-POOL = 1024  # solutions that are sorted by length before they are cut into batches
 CHUNKS = {"rollouts": 100, "drafts": 1_000}  # problems a file
 
 
@@ -102,63 +100,67 @@ def read_records(out: Path) -> list[dict]:
     ]
 
 
-def labelled(tokenizer: Tokenizer, record: dict) -> tuple[list[int], list[int], list[float]]:
+def labelled(tokenizer: Tokenizer, record: dict) -> Example:
     """Token ids of a solution, where its steps end, and each step's share of successes.
 
     A solution is itself a rollout from each of its steps: where no others were made, its own
     outcome is the label.
     """
-    question = training_problem(record["seed"], record["index"]).question
-    ids, ends = encode_steps(tokenizer, question, record["text"])
+    problem = training_problem(record["seed"], record["index"])
+    ids, ends = encode_steps(tokenizer, problem.question, record["text"])
     outcome = float(record["is_right"])
     shares = record.get("shares", [None] * len(ends))
     return ids, ends, [outcome if share is None else share for share in shares[: len(ends)]]
 
 
-def batches(examples: list, rng: random.Random) -> Iterator[list]:
-    """Batches of solutions of similar length."""
-    while True:
-        pool = sorted(rng.sample(examples, min(POOL, len(examples))), key=lambda e: len(e[0]))
-        cut = [pool[i : i + BATCH] for i in range(0, len(pool), BATCH)]
-        rng.shuffle(cut)
-        yield from cut
+@torch.no_grad()
+def features_and_labels(
+    model: ProcessRewardModel, examples: list[Example]
+) -> tuple[Tensor, Tensor]:
+    """What the head sees at the end of every step [steps, hidden + 1], and its label [steps]."""
+    features, labels = [], []
+    examples = sorted(examples, key=lambda example: len(example[0]))
+    for first in range(0, len(examples), BATCH):
+        batch = examples[first : first + BATCH]
+        ids = pad_right([ids for ids, _, _ in batch], torch.device("cpu"))
+        first_ends = torch.tensor([ends[0] for _, ends, _ in batch])
+        seen = model.features(ids, first_ends)  # [B, T, hidden + 1]
+        features += [row[ends] for row, (_, ends, _) in zip(seen, batch)]
+        labels += [torch.tensor(shares) for _, _, shares in batch]
+    return torch.cat(features), torch.cat(labels)
 
 
-def reward_loss(model: ProcessRewardModel, batch: list) -> Tensor:
-    """Cross-entropy of the shares of success at the ends of all steps."""
-    width = round_up(max(len(ids) for ids, _, _ in batch), 16)
-    ids = F.pad(pad_right([ids for ids, _, _ in batch], torch.device("cpu")), (0, width))
-    with torch.autocast("cpu", torch.bfloat16):
-        hidden = model.model(ids[:, :width])  # [B, T, hidden]
-    logits = model.score(hidden.float())[..., 0]  # [B, T]
-    rows = [row for row, (_, ends, _) in enumerate(batch) for _ in ends]
-    ends = [end for _, ends, _ in batch for end in ends]
-    shares = torch.tensor([share for _, _, shares in batch for share in shares])
-    return F.binary_cross_entropy_with_logits(logits[rows, ends], shares)
-
-
-def fit(policy: Path, out: Path, num_steps: int, seed: int) -> None:
-    """Fit the shares with a scalar head on a copy of the policy's decoder."""
-    torch.manual_seed(seed)
-    base, tokenizer = load_model(policy, "cpu", torch.float32), Tokenizer.from_folder(policy)
-    model = ProcessRewardModel(base.config, tokenizer)
-    model.model.load_state_dict(base.model.state_dict())
-    torch.nn.init.zeros_(model.score.weight)
-    torch.nn.init.zeros_(model.score.bias)
+def fit(base: Path, out: Path) -> None:
+    """Fit the scalar head to the shares of success; the decoder stays as it is."""
+    tokenizer = Tokenizer.from_folder(base)
+    decoder = load_model(base, "cpu", torch.float32).model
+    model = ProcessRewardModel(decoder.config, tokenizer).requires_grad_(False)
+    model.model.load_state_dict(decoder.state_dict())
     examples = [labelled(tokenizer, record) for record in read_records(out)]
-    optimize(
-        model,
-        lambda batch: reward_loss(model, batch),
-        batches(examples, random.Random(seed)),
-        out,
-        stage="reward",
-        num_steps=num_steps,
-        learning_rate=PEAK_RATE,
-    )
+    features, labels = features_and_labels(model, examples)
+    center, scale = features.mean(dim=0), features.std(dim=0)
+    head = torch.nn.Linear(features.shape[1], 1)  # on features of mean 0 and deviation 1
+    torch.nn.init.zeros_(head.weight)
+    torch.nn.init.zeros_(head.bias)
+    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+    standard = (features - center) / scale
+
+    def loss() -> Tensor:
+        """Cross-entropy of all labels, and its gradient."""
+        optimizer.zero_grad()
+        value = F.binary_cross_entropy_with_logits(head(standard)[:, 0], labels)
+        value.backward()
+        return value
+
+    print(f"{len(labels)} steps; loss before {loss().item():.4f}", flush=True)
+    optimizer.step(loss)
+    print(f"loss after {loss().item():.4f}")
+    with torch.no_grad():
+        model.score.weight.copy_(head.weight / scale)
+        model.score.bias.copy_(head.bias - (head.weight * center / scale).sum())
     export(model, out)
-    plot_losses(out, f"batches of {BATCH} solutions; loss of a step's share of successes")
     for name in ("config.json", "vocab.json", "merges.txt", "tokenizer_config.json"):
-        shutil.copy(policy / name, out / name)
+        shutil.copy(base / name, out / name)
 
 
 def main() -> None:
@@ -167,17 +169,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("stage", choices=("rollouts", "drafts", "train"))
-    parser.add_argument(
-        "--policy", type=Path, required=True, help="folder of the model that solves"
-    )
+    parser.add_argument("--policy", type=Path, help="folder of the model that solves")
+    parser.add_argument("--base", type=Path, help="train: folder of the decoder to put the head on")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--problems", type=int, default=1_000, help="training problems to solve")
-    parser.add_argument("--steps", type=int, default=3_000)
-    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     if args.stage == "train":
-        fit(args.policy, args.out, args.steps, args.seed)
+        fit(args.base, args.out)
     else:
         collect(args.policy, args.out, args.stage, args.problems)
 
