@@ -1,0 +1,276 @@
+"""Self-consistency and its variants: votes, weights, stopping, on toy numbers and for real."""
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from scipy.stats import beta
+
+from ch02_self_consistency import self_consistency as chapter
+from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "ch02_self_consistency" / "self_consistency.py"
+PROBLEM = Problem("How many?", None, "toy/0")
+
+
+class FakeLLM:
+    """Replies with texts in turn; remembers what it was asked. Each text is one token."""
+
+    def __init__(self, *answers, logprobs=None, certainties=None):
+        self.texts = [a if "Response" in a else f"so \\boxed{{{a}}}" for a in answers]
+        self.logprobs = logprobs or [-1.0] * len(answers)
+        self.certainties = certainties
+        self.calls = []
+
+    def chat(self, messages, params, *, enable_thinking=True):
+        assert not enable_thinking
+        self.calls.append((messages, params))
+        taken = sum(p.n for _, p in self.calls[:-1])
+        drawn = list(zip(self.texts, self.logprobs))[taken : taken + params.n]
+        completions = [
+            Completion(text, [taken + i, 0], [logprob, logprob], "stop")
+            for i, (text, logprob) in enumerate(drawn)
+        ]
+        return [RequestOutput([7], completions, Cost(1, 2 * len(drawn), 0, len(drawn)))]
+
+    def certainty(self, prompt, ids):
+        assert prompt == [7]
+        return [self.certainties[ids[0]]] * len(ids)
+
+
+def answers_of(solution):
+    return [re.search(r"\\boxed\{(.*)\}", c.text)[1] for c in solution.completions]
+
+
+def test_equal_answers_are_one_vote_and_no_answer_is_none():
+    assert chapter.count_votes(["1,000", None, "$1000", "7"]) == {"1000": 2, "7": 1}
+    assert chapter.count_votes(["7", "8", "7"], [0.25, 0.5, 0.5]) == {"7": 0.75, "8": 0.5}
+    with pytest.raises(ValueError):
+        chapter.count_votes(["7", "8"], [1.0])
+    with pytest.raises(ValueError):
+        chapter.count_votes(["7", "8"], [])
+
+
+def test_a_tie_goes_to_the_answer_seen_first():
+    assert chapter.winner(chapter.count_votes(["8", "7", "7", "8"])) == "8"
+    assert chapter.winner(chapter.count_votes(["7", "8", "8", "7"])) == "7"
+    assert chapter.winner(chapter.count_votes([None, None])) is None
+
+
+def test_self_consistency_asks_once_for_n_and_takes_the_majority():
+    llm = FakeLLM("3", "4", "4.0", "5")
+    solution = chapter.self_consistency(llm, PROBLEM, n=4)
+    assert solution.answer == "4"
+    assert solution.trace == [{"votes": {"3": 1, "4": 2, "5": 1}}]
+    assert [params.n for _, params in llm.calls] == [4]
+    assert answers_of(solution) == ["3", "4", "4.0", "5"] and solution.cost.generated_tokens == 8
+
+
+def test_a_cut_off_completion_has_no_vote():
+    llm = FakeLLM("4")
+    llm.texts = ["then 3 + 3 = 6", "so \\boxed{4}"]
+    llm.logprobs = [-1.0, -1.0]
+    cut = llm.chat
+    llm.chat = lambda *a, **k: [
+        replace(o, completions=[replace(c, finish_reason="length") for c in o.completions])
+        for o in cut(*a, **k)
+    ]
+    assert chapter.self_consistency(llm, PROBLEM, n=2).trace == [{"votes": {"4": 1}}]
+
+
+def test_probabilities_are_relative_to_the_best_and_do_not_vanish():
+    texts = [Completion("", [], [-900.0, -100.0], "stop"), Completion("", [], [-1998.0], "stop")]
+    whole = chapter.probabilities([*texts, texts[0]], per_token=False)
+    assert whole == pytest.approx([1.0, 0.0, 1.0])
+    short, long = Completion("", [], [-2.0], "stop"), Completion("", [], [-1.0] * 4, "stop")
+    assert chapter.probabilities([short, long], per_token=False) == pytest.approx(
+        [1, 0.1353], abs=1e-4
+    )
+    assert chapter.probabilities([short, long], per_token=True) == pytest.approx(
+        [0.3679, 1], abs=1e-4
+    )
+
+
+def test_probable_answers_weigh_more():
+    for weight, expected in (("probability", 2 * 0.0224), ("probability per token", 2 * 0.1496)):
+        llm = FakeLLM("3", "4", "4", logprobs=[-0.1, -2.0, -2.0])  # two tokens each
+        solution = chapter.weighted_self_consistency(llm, PROBLEM, n=3, weight=weight)
+        assert solution.answer == "3" and solution.cost.scored_tokens == 0
+        assert solution.trace[0]["votes"] == pytest.approx({"3": 1.0, "4": expected}, abs=1e-4)
+
+
+def test_ranks_by_certainty_weigh_and_the_second_pass_is_counted():
+    assert chapter.rank_weights([5.0, 9.0, 1.0]) == [2, 3, 1]
+    assert chapter.rank_weights([5.0, 9.0, 1.0], power=2) == [4, 9, 1]
+    llm = FakeLLM("4", "4", "3", "3", certainties={0: 1.0, 1: 2.0, 2: 4.0, 3: 3.0})
+    solution = chapter.weighted_self_consistency(llm, PROBLEM, n=4, weight="certainty")
+    assert solution.answer == "3" and solution.trace == [{"votes": {"4": 3, "3": 7}}]
+    assert solution.cost.scored_tokens == 8
+    assert solution.scores == [1.0, 2.0, 4.0, 3.0]
+    with pytest.raises(ValueError, match="weight"):
+        chapter.weighted_self_consistency(llm, PROBLEM, n=1, weight="length")
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (1, 0), (3, 1), (4, 4), (9, 5), (16, 0)])
+def test_the_leader_stays_with_the_betas_mass_above_one_half(first, second):
+    votes = {"b": second, "a": first, "c": 0}
+    expected = beta(first + 1, second + 1).sf(0.5)
+    assert chapter.leader_stays(votes) == pytest.approx(expected, abs=1e-12)
+
+
+def test_adaptive_consistency_stops_when_sure_and_draws_new_samples_each_round():
+    llm = FakeLLM("4", "4", "4", "4", "4", "3", "3", "3")
+    solution = chapter.adaptive_consistency(llm, PROBLEM, n=8, batch=2, threshold=0.95)
+    assert solution.answer == "4" and len(solution.completions) == 4  # 1 - 2^-5 = 0.969
+    assert [round["leader_stays"] for round in solution.trace] == [0.875, 0.96875]
+    assert solution.cost.generated_tokens == 8
+    seeds = [params.seed for _, params in llm.calls]
+    assert seeds[0] == 0 and len(set(seeds)) == 2
+
+
+def test_adaptive_consistency_never_draws_more_than_n():
+    llm = FakeLLM("1", "2", "3", "4", "5")
+    solution = chapter.adaptive_consistency(llm, PROBLEM, n=5, batch=3)
+    assert [params.n for _, params in llm.calls] == [3, 2] and solution.answer == "1"
+
+
+def test_on_recorded_answers_it_stops_where_the_technique_would():
+    for answers in (["4"] * 8, ["4", "3"] * 4, ["3", "4", "4", "4", "4", "4", "4", "4"]):
+        drawn = chapter.adaptive_consistency(FakeLLM(*answers), PROBLEM, n=8, batch=2)
+        assert chapter.samples_until_sure(answers, batch=2) == len(drawn.completions)
+    assert chapter.samples_until_sure(["4"] * 8, batch=2, threshold=0.95) == 4
+    assert chapter.samples_until_sure(["4", "3"] * 4, batch=2) == 8
+
+
+def test_the_best_share_keeps_one_at_least_and_ties():
+    assert chapter.best_share([1.0, 4.0, 3.0, 2.0], 0.5) == [False, True, True, False]
+    assert chapter.best_share([1.0, 4.0, 3.0], 0.01) == [False, True, False]
+    assert chapter.best_share([2.0, 2.0, 1.0], 0.34) == [True, True, False]
+    for keep in (0, -1, 1.1):
+        with pytest.raises(ValueError, match="keep"):
+            chapter.best_share([1.0], keep)
+
+
+def test_confidence_is_that_of_the_shakiest_passage():
+    shaky = [0.0] * 40 + [-1.0] * chapter.GROUP + [0.0] * 40
+    steady = [-0.5] * len(shaky)
+    assert chapter.confidence(Completion("", [], shaky, "stop")) == pytest.approx(0.3679, abs=1e-4)
+    assert chapter.confidence(Completion("", [], steady, "stop")) == pytest.approx(0.6065, abs=1e-4)
+
+
+def test_deepconf_lets_only_the_confident_vote():
+    llm = FakeLLM("3", "3", "3", "4", logprobs=[-2.0, -3.0, -0.5, -0.1])
+    solution = chapter.deepconf(llm, PROBLEM, n=4, keep=0.5)
+    assert solution.answer == "4"  # e^-0.1 against e^-0.5; the other two are out
+    assert solution.trace[0]["votes"] == pytest.approx({"3": 0.6065, "4": 0.9048}, abs=1e-4)
+    assert [c.measures["confidence"] for c in solution.completions] == solution.scores
+    assert chapter.deepconf(FakeLLM("3", "3", "4"), PROBLEM, n=3, keep=1.0).answer == "3"
+
+
+def test_a_weak_completion_is_given_up_and_a_good_one_is_not(tiny):
+    problem = load_problems("word", split="dev", limit=1)[0]
+    prompt = chapter.draw(tiny, problem, 1, replace(chapter.SAMPLING, max_tokens=1))
+    ids = prompt.prompt_token_ids
+    (whole,) = chapter.draw_until_weak(tiny, ids, chapter.SAMPLING, 0.0).completions
+    assert whole.finish_reason == "stop" and "\\boxed" in whole.text
+    assert len(whole.token_ids) == len(whole.logprobs)
+    rescored = tiny.score(ids, whole.token_ids)
+    assert whole.logprobs == pytest.approx(rescored, abs=1e-3)
+    stopped = chapter.draw_until_weak(tiny, ids, chapter.SAMPLING, 1.1)
+    (weak,) = stopped.completions
+    assert weak.finish_reason == "weak" and weak.token_ids == whole.token_ids[: chapter.GROUP]
+    assert stopped.cost.generated_tokens == chapter.GROUP
+    (short,) = chapter.draw_until_weak(
+        tiny, ids, replace(chapter.SAMPLING, max_tokens=40), 0.0
+    ).completions
+    assert short.finish_reason == "length" and len(short.token_ids) == 40
+
+
+def test_deepconf_online_stops_on_consensus_and_ignores_the_weak(tiny):
+    problem = load_problems("word", split="dev", limit=3)[2]
+    options = {"n": 8, "params": chapter.SAMPLING, "warmup": 4, "keep": 0.5}
+    at_once = chapter.deepconf_online(tiny, problem, consensus=0.0, **options)
+    assert len(at_once.completions) == 4
+    solution = chapter.deepconf_online(tiny, problem, consensus=1.01, **options)
+    assert len(solution.completions) == 8  # more than everything: never reached
+    first = [completion.token_ids for completion in at_once.completions]
+    assert [completion.token_ids for completion in solution.completions[:4]] == first
+    generated = sum(len(c.token_ids) for c in solution.completions)
+    assert solution.cost.generated_tokens == generated
+    threshold = sorted(solution.scores[:4])[2]
+    for completion, score in zip(solution.completions[4:], solution.scores[4:]):
+        if completion.finish_reason == "weak":
+            assert score < threshold and len(completion.token_ids) % chapter.GROUP == 0
+    voters = [s for s in solution.scores if s >= threshold]
+    assert sum(solution.trace[0]["votes"].values()) <= sum(voters) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer", "chosen"),
+    [
+        ("The most consistent response is Response 2.", "4", 2),
+        ("Response 1 is odd. The most consistent response is Response 3", "5", 3),
+        ("I like them all, Response 9.", None, None),
+        ("hmm Response", None, None),
+    ],
+)
+def test_universal_self_consistency_takes_the_named_response(reply, answer, chosen):
+    llm = FakeLLM("3", "4", "5", reply)
+    solution = chapter.universal_self_consistency(llm, PROBLEM, n=3)
+    assert solution.answer == answer and solution.trace[0]["chosen"] == chosen
+    asked = llm.calls[1][0][0]["content"]
+    assert "Response 3: so \\boxed{5}" in asked and PROBLEM.question in asked
+    assert llm.calls[1][1].temperature == 0 and llm.calls[1][1].n == 1
+    assert len(solution.completions) == 4 and solution.cost.generated_tokens == 8
+
+
+def run_script(*arguments, cwd):
+    command = [sys.executable, str(SCRIPT), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+LAST_LINE = (
+    r"accuracy (\d\.\d+) \[(\d\.\d+), (\d\.\d+)\]  problems (\d+)  "
+    r"generated tokens (\d+)  seconds \d+\.\d"
+)
+
+
+def test_the_script_compares_with_greedy_and_resumes(tmp_path):
+    small = ("--limit", "10", "--n", "8", "--against-greedy", "--out", "vote.jsonl")
+    done = run_script(*small, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    *_, gain, last = done.stdout.strip().splitlines()
+    accuracy, low, high, problems, tokens = map(float, re.fullmatch(LAST_LINE, last).groups())
+    assert low <= accuracy <= high and problems == 10
+    greedy = re.search(LAST_LINE, done.stdout)
+    assert greedy[0] != last and float(greedy[5]) < tokens / 4
+    difference = float(re.match(r"above greedy, paired: ([+-]\S+) \[", gain)[1])
+    assert difference == pytest.approx(accuracy - float(greedy[1]), abs=1e-6)
+    records = (tmp_path / "vote.jsonl").read_bytes()
+    assert records.count(b"\n") == 10 and (tmp_path / "vote.greedy.jsonl").exists()
+    again = run_script(*small, cwd=tmp_path)
+    assert again.stdout.splitlines()[-1].split("seconds")[0] == last.split("seconds")[0]
+    assert (tmp_path / "vote.jsonl").read_bytes() == records
+
+
+@pytest.mark.parametrize("method", ["adaptive", "weighted", "deepconf-online", "universal"])
+def test_the_script_runs_every_method(method, tmp_path):
+    done = run_script("--method", method, "--limit", "3", "--n", "4", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    match = re.fullmatch(LAST_LINE, done.stdout.strip().splitlines()[-1])
+    assert match and match[4] == "3"
+
+
+def test_a_user_error_is_told(tmp_path):
+    done = run_script(
+        "--keep", "0", "--method", "deepconf", "--limit", "2", "--n", "2", cwd=tmp_path
+    )
+    assert done.returncode == 1 and "keep must be a share" in done.stdout.splitlines()[-1]
+
+
+def test_defaults_are_those_of_the_book():
+    assert chapter.SAMPLING == SamplingParams(temperature=0.6, max_tokens=700)
