@@ -12,25 +12,19 @@ from __future__ import annotations
 
 import argparse
 import math
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+
+import torch
 
 from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
 from shared.answers import final_answer, normalize_answer
 from shared.cli import add_common_flags, evaluate_as_told, friendly_errors, print_result, run
 from shared.intervals import paired_bootstrap, wilson_interval
-from shared.pool import (
-    Choose,
-    PooledProblem,
-    Sample,
-    accuracy_at,
-    majority,
-    sample_pool,
-    to_pool,
-)
+from shared.pool import Choose, PooledProblem, Sample, accuracy_at, majority, sample_pool, to_pool
 from shared.scorers import REWARD_FOLDER, ProcessRewardModel, aggregate_scores, judge
+from shared.tiny.report import auc
 
 PARAMS = SamplingParams(temperature=0.6, max_tokens=700)
 AGGREGATES = ("last", "min", "mean", "prod")
@@ -38,11 +32,11 @@ AGGREGATES = ("last", "min", "mean", "prod")
 Scorer = Callable[[LLM, str, list[Completion]], list[float]]
 
 
-def brevity(llm: LLM, question: str, completions: list[Completion]) -> list[float]:
-    """A heuristic on length and format: 1 / tokens; 0 for what was cut off or boxed no answer."""
-    return [
-        (c.finish_reason == "stop" and "\\boxed{" in c.text) / len(c.token_ids) for c in completions
-    ]
+def length(llm: LLM, question: str, completions: list[Completion]) -> list[float]:
+    """A heuristic on length and format: the number of tokens, as if who writes more had thought
+    more; 0 for what was cut off or boxed no answer."""
+    well_formed = [c.finish_reason == "stop" and "\\boxed{" in c.text for c in completions]
+    return [is_fine * len(c.token_ids) for is_fine, c in zip(well_formed, completions)]
 
 
 def likelihood(llm: LLM, question: str, completions: list[Completion]) -> list[float]:
@@ -53,7 +47,7 @@ def likelihood(llm: LLM, question: str, completions: list[Completion]) -> list[f
     return [math.exp(sum(c.logprobs) / len(c.logprobs)) for c in completions]
 
 
-def self_certainty(llm: LLM, question: str, completions: list[Completion]) -> list[float]:
+def certainty(llm: LLM, question: str, completions: list[Completion]) -> list[float]:
     """How far the model's predictions are from uniform, mean over the tokens, in nats (Kang 2025,
     section 4)."""
     prompt = llm.tokenizer.encode_chat(prompts.ask(question), enable_thinking=False)
@@ -77,6 +71,7 @@ def reward(reward_model: ProcessRewardModel, aggregate: str = "last") -> Scorer:
         steps = reward_model.step_scores(question, [c.text for c in completions])
         return [aggregate_scores(scores, aggregate) for scores in steps]
 
+    scorer.__name__ = f"reward_{aggregate}"  # what a run's settings call it
     return scorer
 
 
@@ -100,15 +95,6 @@ def weighted_answer(answers: list[str | None], scores: list[float]) -> str | Non
     return max(totals, key=totals.get, default=None)
 
 
-SCORERS = {
-    "length": brevity,
-    "likelihood": likelihood,
-    "certainty": self_certainty,
-    "judge": own_judgement,
-}
-METHODS = {"best": best_answer, "weighted": weighted_answer}
-
-
 def best_of_n(
     llm: LLM,
     problem: Problem,
@@ -121,52 +107,42 @@ def best_of_n(
     """Sample n chains of thought, score each, and let `choose` make one answer of the scores."""
     (output,) = llm.chat(prompts.ask(problem.question), replace(params, n=n), enable_thinking=False)
     scores = scorer(llm, problem.question, output.completions)
-    cost = (
-        output.cost
-        if scorer in (brevity, likelihood)
-        else output.cost + reading_cost(output.completions)
-    )
+    cost = output.cost
+    if scorer not in (length, likelihood):  # these two need not look at the text again
+        cost += reading_cost(output.completions)
     answers = [final_answer(completion) for completion in output.completions]
     return Solution(choose(answers, scores), output.completions, cost, scores)
 
 
 def reading_cost(completions: list[Completion]) -> Cost:
     """What it costs to read every solution once more."""
-    return Cost(
-        scored_tokens=sum(len(completion.token_ids) for completion in completions),
-        forward_passes=len(completions),
-    )
+    num_tokens = sum(len(completion.token_ids) for completion in completions)
+    return Cost(scored_tokens=num_tokens, forward_passes=len(completions))
 
 
 # --- Every scorer on the same samples -------------------------------------------------------------
 
-MEASURES = {
-    "brevity": "length and format",
-    "likelihood": "mean log-probability",
-    "certainty": "self-certainty",
-    "judge": "the model as judge",
-    "reward_last": "outcome reward (last step)",
-    "reward_min": "process reward, min",
-    "reward_mean": "process reward, mean",
-    "reward_prod": "process reward, prod",
+SCORERS = {
+    "length": length,
+    "likelihood": likelihood,
+    "certainty": certainty,
+    "judge": own_judgement,
 }
+METHODS = {"best": best_answer, "weighted": weighted_answer}
+MEASURES = ("length", "likelihood", "certainty", "judge", *(f"reward_{a}" for a in AGGREGATES))
 
 
 def sample_and_measure(
-    llm: LLM,
-    problem: Problem,
-    *,
-    n: int = 8,
-    params: SamplingParams = PARAMS,
-    reward_model: ProcessRewardModel,
+    llm: LLM, problem: Problem, *, n: int, params: SamplingParams, reward_model: ProcessRewardModel
 ) -> Solution:
     """Sample n solutions and note what every scorer says of each; answer with their majority."""
-    solution = sample_pool(llm, problem, n=n, params=params)
+    solution = sample_pool(llm, problem, n=n, params=params)  # notes certainty and judge
     completions = solution.completions
     steps = reward_model.step_scores(problem.question, [c.text for c in completions])
     for completion, scores in zip(completions, steps):
-        for aggregate in AGGREGATES:
-            completion.measures[f"reward_{aggregate}"] = aggregate_scores(scores, aggregate)
+        for aggregate in AGGREGATES:  # records keep four decimals: too few for a product
+            score = max(aggregate_scores(scores, aggregate), 1e-300)
+            completion.measures[f"log_reward_{aggregate}"] = math.log(score)
     solution.cost += reading_cost(completions)
     return solution
 
@@ -175,9 +151,11 @@ def score_of(sample: Sample, measure: str) -> float:
     """A pooled sample's score by one of the MEASURES."""
     if measure == "likelihood":
         return math.exp(sample.measures["logprob"] / sample.num_tokens)
-    if measure == "brevity":
-        is_whole = sample.finish_reason == "stop" and "\\boxed{" in sample.text
-        return is_whole / sample.num_tokens
+    if measure == "length":
+        well_formed = sample.finish_reason == "stop" and "\\boxed{" in sample.text
+        return well_formed * sample.num_tokens
+    if measure.startswith("reward"):
+        return math.exp(sample.measures[f"log_{measure}"])
     return sample.measures[measure]
 
 
@@ -191,27 +169,15 @@ def ranked_by(measure: str, choose: Callable = best_answer) -> Choose:
 
 
 def oracle(samples: list[Sample]) -> str | None:
-    """A right answer if there is one: no ranking of these samples can do better (pass@n)."""
+    """A right answer if there is one: no choice among these samples can do better (pass@n)."""
     return next((sample.answer for sample in samples if sample.is_right), None)
 
 
-def auc(right: list[float], wrong: list[float]) -> float:
-    """Probability that a right solution scores above a wrong one, ties counting half.
-
-    0.5 is a coin, 1 a perfect ranking. Raises ValueError unless there are solutions of both kinds.
-    """
-    if not right or not wrong:
-        raise ValueError("an AUC needs right and wrong solutions; take more problems")
-    ordered = sorted(wrong)
-    twice = sum(bisect_left(ordered, score) + bisect_right(ordered, score) for score in right)
-    return twice / (2 * len(right) * len(wrong))
-
-
 def auc_within(pool: list[PooledProblem], measure: str) -> float:
-    """The AUC over pairs of one problem: what a ranking of its samples lives on.
+    """Probability that a right solution scores above a wrong one of the same problem.
 
-    Across problems a scorer gets credit for telling easy problems from hard ones, which helps
-    nobody who has to choose among the solutions of one.
+    Across problems a scorer also gets credit for telling easy problems from hard ones, which does
+    not help to choose among the solutions of one. Not a number where no problem has both kinds.
     """
     won = pairs = 0.0
     for problem in pool:
@@ -220,41 +186,36 @@ def auc_within(pool: list[PooledProblem], measure: str) -> float:
         if right and wrong:
             won += auc(right, wrong) * len(right) * len(wrong)
             pairs += len(right) * len(wrong)
-    if not pairs:
-        raise ValueError("no problem has both right and wrong solutions; take more samples")
-    return won / pairs
+    return won / pairs if pairs else math.nan
 
 
-def compare_scorers(pool: list[PooledProblem]) -> list[dict]:
+def compare_scorers(pool: list[PooledProblem], measures: tuple[str, ...] = MEASURES) -> list[dict]:
     """One row for each way to choose among all samples of a pool: accuracy with its interval, and
     the paired difference to the vote on the same samples."""
-    n, total = min(len(problem.samples) for problem in pool), len(pool)
+    n, total = len(pool[0].samples), len(pool)
+    ways = {("majority vote", ""): majority, (f"oracle: pass@{n}", ""): oracle}
+    for measure in measures:
+        ways |= {(measure, method): ranked_by(measure, way) for method, way in METHODS.items()}
     vote = accuracy_at(pool, majority, n)
-    ways = {("majority vote", ""): majority, ("oracle: pass@n", ""): oracle}
-    for measure in MEASURES:
-        ways |= {(measure, name): ranked_by(measure, way) for name, way in METHODS.items()}
     rows = []
-    for (measure, method), choose in ways.items():
+    for (name, method), choose in ways.items():
         right = accuracy_at(pool, choose, n)
         low, high = wilson_interval(round(sum(right)), total)
         gain = paired_bootstrap(right, vote)
-        rows.append(
-            {"name": MEASURES.get(measure, measure), "method": method, "n": n}
-            | {"auc": auc_within(pool, measure) if method else math.nan}
-            | {"accuracy": sum(right) / total, "low": low, "high": high}
-            | {"gain": gain.difference, "gain_low": gain.low, "gain_high": gain.high}
-        )
+        row = {"name": name, "method": method, "auc": auc_within(pool, name) if method else None}
+        row |= {"accuracy": sum(right) / total, "low": low, "high": high}
+        rows.append(row | {"gain": gain.difference, "gain_low": gain.low, "gain_high": gain.high})
     return rows
 
 
 def print_table(rows: list[dict]) -> None:
     """The comparison as text."""
-    print(
-        f"{'scorer':<27}{'method':<10}{'AUC':>6}{'accuracy':>10}  {'95% interval':<16}  {'to the vote'}"
-    )
+    heads = ("scorer", "method", "AUC", "accuracy  95% interval", "against the vote")
+    print("{:<18}{:<10}{:<7}{:<26}{}".format(*heads))
     for row in rows:
+        quality = "" if row["auc"] is None else f"{row['auc']:.3f}"
         print(
-            f"{row['name']:<27}{row['method']:<10}{row['auc']:>6.3f}{row['accuracy']:>10.3f}  "
+            f"{row['name']:<18}{row['method']:<10}{quality:<7}{row['accuracy']:<10.3f}"
             f"[{row['low']:.3f}, {row['high']:.3f}]  "
             f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}]"
         )
@@ -278,17 +239,21 @@ def main() -> None:
     """Rank with one scorer, or compare them all."""
     args = parse_args()
     with friendly_errors():
-        needs_rewards = args.compare or args.scorer == "reward"
-        reward_model = ProcessRewardModel.from_folder(args.reward_model) if needs_rewards else None
-    if args.compare:
-        with friendly_errors():
+        if args.compare or args.scorer == "reward":
+            dtype = getattr(torch, args.dtype or "float32")
+            reward_model = ProcessRewardModel.from_folder(args.reward_model, args.device, dtype)
+        if args.compare:
             options = {"reward_model": reward_model}
             evaluation, llm = evaluate_as_told(sample_and_measure, args, options)
-        print_table(compare_scorers(to_pool(evaluation)))
-        print_result(evaluation, llm)
-    else:
+    if not args.compare:
         scorer = SCORERS.get(args.scorer) or reward(reward_model, args.aggregate)
         run(best_of_n, args, scorer=scorer, choose=METHODS[args.method])
+        return
+    if not evaluation.num_errors:
+        print_table(compare_scorers(to_pool(evaluation)))
+    print_result(evaluation, llm)
+    if evaluation.num_errors:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":
