@@ -23,7 +23,7 @@ from shared.answers import final_answer, normalize_answer
 from shared.cli import add_common_flags, evaluate_as_told, friendly_errors, print_result, run
 from shared.intervals import paired_bootstrap, wilson_interval
 from shared.pool import Choose, PooledProblem, Sample, accuracy_at, majority, sample_pool, to_pool
-from shared.scorers import REWARD_FOLDER, ProcessRewardModel, aggregate_scores, judge
+from shared.scorers import ProcessRewardModel, aggregate_scores, judge
 from shared.tiny.report import auc
 
 PARAMS = SamplingParams(temperature=0.6, max_tokens=700)
@@ -229,7 +229,7 @@ def parse_args() -> argparse.Namespace:
     add("--scorer", choices=[*SCORERS, "reward"], default="reward", help="what ranks the samples")
     add("--aggregate", choices=AGGREGATES, default="last", help="of the reward model's steps")
     add("--method", choices=METHODS, default="weighted", help="highest score, or weighted vote")
-    add("--reward-model", default=REWARD_FOLDER, metavar="R", help="a folder or an id on the hub")
+    add("--reward-model", default="tiny", metavar="R", help="tiny, a folder or a hub id")
     add("--compare", action="store_true", help="all scorers and methods on one pool of samples")
     parser.set_defaults(max_tokens=PARAMS.max_tokens)
     return parser.parse_args()

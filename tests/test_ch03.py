@@ -98,6 +98,11 @@ def test_a_separator_that_a_user_wrote_is_text(tmp_path):
     assert [ids[end] for end in ends] == [530, 530]
 
 
+def test_the_shipped_reward_model_goes_by_the_name_of_its_policy():
+    scores = ProcessRewardModel.from_folder("tiny", device="cpu").step_scores(QUESTION, [SOLUTION])
+    assert scores == ProcessRewardModel.from_folder(device="cpu").step_scores(QUESTION, [SOLUTION])
+
+
 def test_a_vocabulary_without_the_separator_is_refused(tiny):
     with pytest.raises(ValueError, match="<extra_0>"):
         encode_separated(tiny.tokenizer, QUESTION, SOLUTION)
