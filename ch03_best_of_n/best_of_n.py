@@ -15,6 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from statistics import mean
 
 import torch
 
@@ -44,15 +45,13 @@ def likelihood(llm: LLM, question: str, completions: list[Completion]) -> list[f
 
     The mean, since the sum would just rank by length: every token makes a text less likely.
     """
-    return [math.exp(sum(c.logprobs) / len(c.logprobs)) for c in completions]
+    return [math.exp(mean(c.logprobs)) for c in completions]
 
 
 def certainty(llm: LLM, question: str, completions: list[Completion]) -> list[float]:
-    """How far the model's predictions are from uniform, mean over the tokens, in nats (Kang 2025,
-    section 4)."""
-    prompt = llm.tokenizer.encode_chat(prompts.ask(question), enable_thinking=False)
-    certainties = [llm.certainty(prompt, completion.token_ids) for completion in completions]
-    return [sum(each) / len(each) for each in certainties]
+    """Self-certainty: how far the model's predictions are from uniform, mean over the tokens, in
+    nats (Kang 2025, section 4)."""
+    return [mean(completion.certainties) for completion in completions]
 
 
 def own_judgement(llm: LLM, question: str, completions: list[Completion]) -> list[float]:
@@ -108,7 +107,7 @@ def best_of_n(
     (output,) = llm.chat(prompts.ask(problem.question), replace(params, n=n), enable_thinking=False)
     scores = scorer(llm, problem.question, output.completions)
     cost = output.cost
-    if scorer not in (length, likelihood):  # these two need not look at the text again
+    if scorer not in (length, likelihood, certainty):  # sampling has told what these need
         cost += reading_cost(output.completions)
     answers = [final_answer(completion) for completion in output.completions]
     return Solution(choose(answers, scores), output.completions, cost, scores)

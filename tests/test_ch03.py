@@ -20,7 +20,7 @@ from ch03_best_of_n import best_of_n as chapter
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems
 from shared.evaluate import evaluate
 from shared.pool import PooledProblem, Sample, accuracy_at
-from shared.scorers import SEPARATED_SYSTEM, ProcessRewardModel, encode_separated
+from shared.scorers import SEPARATED_SYSTEM, ProcessRewardModel, encode_separated, judge
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "ch03_best_of_n" / "best_of_n.py"
@@ -175,18 +175,17 @@ def test_a_reward_is_the_aggregate_of_the_steps(aggregate, expected):
     assert scorer.__name__ == f"reward_{aggregate}"  # so that runs with others do not mix
 
 
-def test_certainty_and_judgement_ask_the_model_about_every_solution(tiny):
-    problem = load_problems("word", split="dev", limit=1)[0]
-    params = SamplingParams(temperature=0.6, max_tokens=600)
-    solution = chapter.best_of_n(tiny, problem, n=2, params=params, scorer=chapter.certainty)
-    prompt = tiny.tokenizer.encode_chat(chapter.prompts.ask(problem.question))
-    for sample, score in zip(solution.completions, solution.scores):
-        nats = tiny.certainty(prompt, sample.token_ids)
-        assert score == pytest.approx(sum(nats) / len(nats), abs=1e-4)
-    first, second = solution.completions
-    scores = chapter.own_judgement(tiny, problem.question, [first, second])
-    expected = [chapter.judge(tiny, problem.question, c.text) for c in (first, second)]
-    assert scores == pytest.approx(expected, abs=1e-4)
+def test_certainty_is_the_mean_of_what_sampling_noted():
+    sure, unsure = completion("a", [-0.1] * 2), completion("b", [-0.1] * 3)
+    sure.certainties, unsure.certainties = [5.0, 7.0], [1.0, 2.0, 3.0]
+    assert chapter.certainty(None, "?", [sure, unsure]) == [6.0, 2.0]
+
+
+def test_the_model_is_asked_about_every_solution(tiny):
+    samples = [completion("The answer is \\boxed{57}.", [-0.1]), completion("57", [-0.1])]
+    expected = [judge(tiny, QUESTION, sample.text) for sample in samples]
+    assert abs(expected[0] - expected[1]) > 1e-3
+    assert chapter.own_judgement(tiny, QUESTION, samples) == pytest.approx(expected, abs=1e-5)
 
 
 # --- The technique --------------------------------------------------------------------------------
@@ -295,7 +294,7 @@ def test_products_of_many_steps_survive_the_records(tiny):
             assert {"certainty", "judge"} <= each.measures.keys()
     read = sum(record.scored_tokens for record in evaluation.records)
     generated = sum(record.generated_tokens for record in evaluation.records)
-    assert read == 2 * generated + 2 * 4  # certainty, reward, and two tokens of the judge
+    assert read == generated + 2 * 4  # the reward model, and two tokens of the judge each
 
 
 # --- The script, for real -------------------------------------------------------------------------
