@@ -21,7 +21,14 @@ import torch
 
 from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
 from shared.answers import final_answer, normalize_answer
-from shared.cli import add_common_flags, evaluate_as_told, friendly_errors, print_result, run
+from shared.cli import (
+    add_common_flags,
+    evaluate_as_told,
+    friendly_errors,
+    model_config,
+    print_result,
+    run,
+)
 from shared.intervals import paired_bootstrap, wilson_interval
 from shared.pool import Choose, PooledProblem, Sample, accuracy_at, majority, sample_pool, to_pool
 from shared.scorers import ProcessRewardModel, aggregate_scores, judge
@@ -243,14 +250,14 @@ def main() -> None:
             reward_model = ProcessRewardModel.from_folder(args.reward_model, args.device, dtype)
         if args.compare:
             options = {"reward_model": reward_model}
-            evaluation, llm = evaluate_as_told(sample_and_measure, args, options)
+            evaluation = evaluate_as_told(sample_and_measure, args, options)
     if not args.compare:
         scorer = SCORERS.get(args.scorer) or reward(reward_model, args.aggregate)
         run(best_of_n, args, scorer=scorer, choose=METHODS[args.method])
         return
     if not evaluation.num_errors:
         print_table(compare_scorers(to_pool(evaluation)))
-    print_result(evaluation, llm)
+    print_result(evaluation, None if args.base_url else model_config(args.model))
     if evaluation.num_errors:
         raise SystemExit(1)
 
