@@ -48,7 +48,7 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, metavar="S", help="of sampling; problems stay the same")
     add("--device", metavar="D", help="cpu, cuda or mps; None: cuda if there is one")
     add("--dtype", choices=["float32", "bfloat16", "float16"], help="None: what suits the device")
-    add("--threads", type=int, default=32, help="questions worked on at the same time")
+    add("--threads", type=int, default=64, help="questions worked on at the same time")
     add("--out", metavar="FILE.jsonl", help="write a record a problem; go on where it ended")
     add_elsewhere = parser.add_mutually_exclusive_group().add_argument
     add_elsewhere(

@@ -117,7 +117,7 @@ def evaluate(
     *,
     out: str | Path | None = None,
     settings: dict | None = None,
-    num_threads: int = 32,
+    num_threads: int = 64,
     progress: bool = True,
 ) -> Evaluation:
     """Run `technique(llm, problem)` on every problem and grade its answer.

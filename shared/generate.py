@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from shared.kv_cache import BranchCache, KVCache, rows_without
+from shared.kv_cache import BranchCache, KVCache, rows_by_length
 from shared.model import Qwen
 from shared.prefill import PREFILL_TOKENS, read, token_certainties, token_logprobs
 from shared.prefix_cache import PrefixCache
@@ -364,10 +364,10 @@ class BatchGenerator:
         self._remove(set(finished))
 
     def _remove(self, dropped: set[int]) -> None:
-        """Drop rows; the last ones take their places, so that little of the cache is copied."""
+        """Drop rows, and the prompts that no row continues any more."""
         if not dropped:
             return
-        kept = rows_without(len(self.rows), dropped)
+        kept = rows_by_length(self.cache.rows.lengths, dropped)
         self.rows = [self.rows[i] for i in kept]
         live = {row.request for row in self.rows}
         unneeded = {
@@ -378,7 +378,7 @@ class BatchGenerator:
         if len(unneeded) == len(self.prompts):
             self._clear_rows()
             return
-        kept_prompts = rows_without(len(self.prompts), unneeded)
+        kept_prompts = rows_by_length(self.cache.prompts.lengths, unneeded)
         self.prompts = [self.prompts[i] for i in kept_prompts]
         self.cache.select(kept, kept_prompts)
         index = torch.tensor(kept, dtype=torch.long, device=self.model.device)

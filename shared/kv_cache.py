@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from shared.model import ModelConfig
 
 COLUMN_STEP = 32  # a rectangle starts with so many columns and doubles from there
+BLOCK_ROWS = 64  # rows of similar length, which are looked at together
 
 
 class KVCache:
@@ -80,8 +81,7 @@ class KVCache:
     def select(self, rows: list[int]) -> None:
         """Make `rows` (old row numbers, in this order, repeats allowed) the only rows.
 
-        Rows that keep their place are not copied: to drop a few finished rows cheaply, let the
-        last ones fill the holes (see `rows_without`).
+        Rows that keep their place are not copied (see `rows_by_length`).
         """
         if not all(0 <= row < self.num_rows for row in rows):
             raise IndexError(f"rows {rows} do not all exist: the cache has {self.num_rows} rows")
@@ -90,8 +90,8 @@ class KVCache:
         moved = [(new, old) for new, old in enumerate(rows) if new != old]
         if not moved:
             return
-        columns = int(self.lengths.max())
         target, source = torch.tensor(moved, device=self.device).T  # [moved] each
+        columns = int(self.lengths[target.cpu()].max())
         for tensor in self.keys + self.values:
             tensor[target, :, :columns] = tensor[source, :, :columns]
 
@@ -180,7 +180,10 @@ class KVCache:
         old_rows, _, old_columns, _ = self.keys[0].shape
         if rows <= old_rows and columns <= old_columns:
             return
-        # Growing copies everything anyway: what no live row needs is given back on that occasion.
+        # Growing copies everything: a row more should rarely do so, and what no live row needs is
+        # given back on that occasion.
+        if rows > old_rows:
+            rows = max(rows, old_rows + old_rows // 4)
         room = int(self.lengths.max()) + COLUMN_STEP
         room = max(room, 2 * old_columns) if columns > old_columns else min(room, old_columns)
         self._resize(rows, max(columns, min(room, self.max_columns or room)))
@@ -267,15 +270,34 @@ class BranchCache:
         assert num_tokens == 1, "a BranchCache is for decoding, one token at a time"
         self.rows.make_room(1)
         self.row_bias = hide_after(self.rows.lengths + 1, self.rows.columns, self.rows.device)
+        self.spans = self._spans()
         positions = self.prompts.lengths[self.prompt_of] + self.rows.lengths
         return positions.to(self.rows.device)[:, None]
+
+    def _spans(self) -> list[tuple[slice, int]]:
+        """Which rows to look at together, and over how many columns: those of the longest one."""
+        spans: list[tuple[slice, int]] = []
+        first = 0
+        for lengths in self.rows.lengths.split(BLOCK_ROWS):
+            columns = int(lengths.max()) + 1
+            end = min(-(-columns // COLUMN_STEP) * COLUMN_STEP, self.rows.columns)
+            start = spans.pop()[0].start if spans and spans[-1][1] == end else first
+            first += len(lengths)
+            spans.append((slice(start, first), end))
+        return spans
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Store k and v [rows, K, 1, D]; what q [rows, H, 1, D] sees of its prompt and row."""
         num_rows, num_heads, _, head_dim = q.shape
         num_kv_heads = k.shape[1]
         q = q.reshape(num_rows, num_kv_heads, -1, head_dim)  # [rows, K, G, D]
-        own = look(q, *self.rows.store(layer, k, v), self.row_bias)
+        keys, values = self.rows.store(layer, k, v)
+        bias = self.row_bias
+        looks = [
+            look(q[rows], keys[rows, :, :end], values[rows, :, :end], bias[rows, ..., :end])
+            for rows, end in self.spans
+        ]
+        own = looks[0] if len(looks) == 1 else tuple(map(torch.cat, zip(*looks)))
         shared = self._look_at_prompts(layer, q)
         return join(shared, own).to(v.dtype).reshape(num_rows, num_heads, 1, head_dim)
 
@@ -305,8 +327,22 @@ def hide_after(lengths: Tensor, columns: int, device: torch.device) -> Tensor:
     return torch.zeros(hidden.shape).masked_fill(hidden, -torch.inf).to(device)
 
 
-def rows_without(num_rows: int, dropped: set[int]) -> list[int]:
-    """The rows to `select` when `dropped` go: the last rows fill the holes, the rest stay put."""
-    kept = num_rows - len(dropped)
-    movers = (row for row in range(kept, num_rows) if row not in dropped)
-    return [next(movers) if row in dropped else row for row in range(kept)]
+def rows_by_length(lengths: Tensor, dropped: set[int]) -> list[int]:
+    """The rows to `select` when `dropped` go: blocks of rows, the longest first, and few moves.
+
+    Within a block of `BLOCK_ROWS` the order is free, so rows stay where they are unless they have
+    to change their block.
+    """
+    length = lengths.tolist()
+    kept = [row for row in range(len(length)) if row not in dropped]
+    order = [-1] * len(kept)
+    movers = []  # the longest first, as the places that are left
+    for place, row in enumerate(sorted(kept, key=lambda row: -length[row])):
+        if row < len(kept) and row // BLOCK_ROWS == place // BLOCK_ROWS:
+            order[row] = row
+        else:
+            movers.append(row)
+    left = (place for place, row in enumerate(order) if row < 0)
+    for place, row in zip(left, movers, strict=True):
+        order[place] = row
+    return order

@@ -1,13 +1,14 @@
 """The cache changes nothing: logits with it equal those of reading each row from its start."""
 
 import random
+from itertools import pairwise
 
 import pytest
 import torch
 from hub_models import random_hub_model
 from torch import Tensor
 
-from shared.kv_cache import BranchCache, KVCache, rows_without
+from shared.kv_cache import BLOCK_ROWS, BranchCache, KVCache, rows_by_length
 from shared.model import ModelConfig, Qwen
 
 VOCAB = 50
@@ -176,11 +177,24 @@ def test_selecting_no_rows_empties_the_cache(model: Qwen) -> None:
     check_step(model, cache, [[]], tokens(1, 4))
 
 
-def test_rows_without_moves_only_the_last_rows() -> None:
-    for dropped in (set(), {0}, {5}, {0, 5}, {3, 4, 5}, set(range(6))):
-        rows = rows_without(6, dropped)
-        assert sorted(rows) == sorted(set(range(6)) - dropped)
-        assert all(row == place or row >= len(rows) for place, row in enumerate(rows))
+@pytest.mark.parametrize("num_dropped", [0, 1, 7, 150, 300])
+def test_longer_rows_come_first_block_by_block(num_dropped: int) -> None:
+    rng = random.Random(num_dropped)
+    lengths = torch.tensor(sorted((rng.randint(0, 90) for _ in range(300)), reverse=True))
+    dropped = set(rng.sample(range(300), num_dropped))
+    rows = rows_by_length(lengths, dropped)
+    assert sorted(rows) == sorted(set(range(300)) - dropped)
+    blocks = lengths[rows].split(BLOCK_ROWS)
+    assert all(a.min() >= b.max() for a, b in pairwise(blocks))
+    moved = sum(row != place for place, row in enumerate(rows))
+    assert moved <= num_dropped * (len(blocks) + 1)  # a hole passes through the blocks
+
+
+def test_new_rows_are_put_behind_longer_ones() -> None:
+    lengths = torch.tensor([5] * BLOCK_ROWS + [0, 7])
+    ordered = lengths[rows_by_length(lengths, set())].tolist()
+    assert sorted(ordered[:BLOCK_ROWS]) == [5] * (BLOCK_ROWS - 1) + [7]
+    assert sorted(ordered[BLOCK_ROWS:]) == [0, 5]
 
 
 def test_room_that_no_live_row_needs_is_given_back_when_the_cache_grows():
@@ -246,14 +260,20 @@ def test_rows_that_branch_off_shared_prompts(model: Qwen, prompt_of: list[int]) 
         check_branches(model, cache, rows)
 
 
-def test_branches_leave_and_others_enter(model: Qwen) -> None:
+@pytest.mark.parametrize("block_rows", [2, BLOCK_ROWS])
+def test_branches_leave_and_others_enter(
+    model: Qwen, block_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.kv_cache.BLOCK_ROWS", block_rows)
+    monkeypatch.setattr("shared.kv_cache.COLUMN_STEP", 4)  # so that blocks differ in columns
     rng = random.Random(1)
     cache, rows = branches(model, [4, 40], [0, 1, 1, 0, 1])
     prompt_of = [0, 1, 1, 0, 1]
     for _ in range(25):
         check_branches(model, cache, rows)
         if rng.random() < 0.5 and len(rows) > 2:
-            kept = rows_without(len(rows), set(rng.sample(range(len(rows)), 2)))
+            dropped = set(rng.sample(range(len(rows)), 2))
+            kept = rows_by_length(cache.rows.lengths, dropped)
             prompts = sorted({prompt_of[i] for i in kept})
             cache.select(kept, prompts)
             rows, prompt_of = [rows[i] for i in kept], [prompts.index(prompt_of[i]) for i in kept]
