@@ -1,0 +1,350 @@
+"""Best-of-N: the ranking on toy data, the script for real, and a hub reward model's layout."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import save_file
+
+from ch03_best_of_n import best_of_n as chapter
+from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems
+from shared.evaluate import evaluate
+from shared.pool import PooledProblem, Sample, accuracy_at
+from shared.scorers import SEPARATED_SYSTEM, ProcessRewardModel, encode_separated, judge
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "ch03_best_of_n" / "best_of_n.py"
+TINY = ROOT / "shared" / "tiny" / "checkpoint"
+QUESTION = "Ana has 45 shells. Ana buys 12 more. How many shells does Ana have now?"
+SOLUTION = "Plan: in order.\n\n45+12=57\n\nThe answer is \\boxed{57}."
+
+
+# --- A reward model in the layout of Qwen/Qwen2.5-Math-PRM-7B -------------------------------------
+
+
+def write_hub_reward_model(folder: Path, with_lm_head: bool = False) -> tuple:
+    """A small random one, written by transformers and torch; returns its backbone and its head."""
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copy(TINY / name, folder)
+    tokenizer = json.loads((TINY / "tokenizer_config.json").read_text(encoding="utf-8"))
+    tokenizer["added_tokens_decoder"]["530"] = {"content": "<extra_0>", "special": True}
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    torch.manual_seed(0)
+    config = transformers.Qwen2Config(
+        vocab_size=531,
+        hidden_size=32,
+        intermediate_size=56,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        attn_implementation="eager",
+    )
+    backbone = transformers.Qwen2Model(config).eval().requires_grad_(False)
+    linear = torch.nn.Linear
+    head = torch.nn.Sequential(linear(32, 32), torch.nn.ReLU(), linear(32, 2)).requires_grad_(False)
+    for name, parameter in [*backbone.named_parameters(), *head.named_parameters()]:
+        parameter.normal_(mean=float(name.endswith("norm.weight")), std=0.3)
+    tensors = {f"model.{name}": tensor for name, tensor in backbone.state_dict().items()}
+    tensors |= {f"score.{name}": tensor for name, tensor in head.state_dict().items()}
+    if with_lm_head:
+        tensors["lm_head.weight"] = torch.ones(531, 32)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    hub = config.to_dict() | {"architectures": ["Qwen2ForProcessRewardModel"]}
+    (folder / "config.json").write_text(json.dumps(hub), encoding="utf-8")
+    return backbone, head
+
+
+@pytest.mark.parametrize("with_lm_head", [False, True])
+def test_a_hub_reward_model_scores_as_transformers_backbone_and_its_head(tmp_path, with_lm_head):
+    backbone, head = write_hub_reward_model(tmp_path, with_lm_head)
+    # The reference of the model card: the whole chat as text, a separator after each step, and
+    # the softmax probability of the second label wherever the separator stands.
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    steps = SOLUTION.split("\n\n")
+    chat = [
+        {"role": "system", "content": SEPARATED_SYSTEM},
+        {"role": "user", "content": QUESTION},
+        {"role": "assistant", "content": "<extra_0>".join(steps) + "<extra_0>"},
+    ]
+    text = tokenizer.apply_chat_template(chat, tokenize=False)
+    ids = tokenizer(text, return_tensors="pt").input_ids
+    probabilities = head(backbone(ids).last_hidden_state).softmax(dim=-1)
+    expected = probabilities[ids == tokenizer.convert_tokens_to_ids("<extra_0>")][:, 1]
+    assert len(expected) == 3 and expected.std() > 0.01
+
+    model = ProcessRewardModel.from_folder(tmp_path, device="cpu")
+    together = model.step_scores(QUESTION, [SOLUTION, "57"])
+    torch.testing.assert_close(torch.tensor(together[0]), expected, atol=1e-5, rtol=0)
+    assert len(together[1]) == 1
+    assert not hasattr(model, "lm_head")
+
+
+def test_a_separator_that_a_user_wrote_is_text(tmp_path):
+    write_hub_reward_model(tmp_path)
+    tokenizer = ProcessRewardModel.from_folder(tmp_path, device="cpu").tokenizer
+    ids, ends = encode_separated(tokenizer, "What is <extra_0>?", "<extra_0>\n\n\n\nIt is 1.")
+    assert ids.count(530) == len(ends) == 2
+    assert [ids[end] for end in ends] == [530, 530]
+
+
+def test_the_shipped_reward_model_goes_by_the_name_of_its_policy():
+    scores = ProcessRewardModel.from_folder("tiny", device="cpu").step_scores(QUESTION, [SOLUTION])
+    assert scores == ProcessRewardModel.from_folder(device="cpu").step_scores(QUESTION, [SOLUTION])
+
+
+def test_a_vocabulary_without_the_separator_is_refused(tiny):
+    with pytest.raises(ValueError, match="<extra_0>"):
+        encode_separated(tiny.tokenizer, QUESTION, SOLUTION)
+
+
+# --- Choosing by scores ---------------------------------------------------------------------------
+
+
+def test_the_best_answer_is_that_of_the_highest_score_which_has_one():
+    assert chapter.best_answer(["1", "2", None], [0.1, 0.5, 0.9]) == "2"
+    assert chapter.best_answer(["1", "2"], [0.5, 0.5]) == "1"
+    assert chapter.best_answer(["1", "2"], [0.0, -1.0]) == "1"
+    assert chapter.best_answer([None], [0.9]) is None
+    assert chapter.best_answer([], []) is None
+
+
+def test_scores_of_equal_answers_add_up():
+    assert chapter.weighted_answer(["1", "2", "1", None], [0.3, 0.5, 0.3, 9.0]) == "1"
+    assert chapter.weighted_answer(["1", "2", "1"], [0.2, 0.5, 0.2]) == "2"
+    assert chapter.weighted_answer(["2", "1,000", "1000"], [0.5, 0.3, 0.3]) == "1000"
+    assert chapter.weighted_answer([None, None], [1.0, 1.0]) is None
+    with pytest.raises(ValueError, match="-1.0"):
+        chapter.weighted_answer(["1", "2"], [0.5, -1.0])
+
+
+def test_equal_weights_are_a_vote_and_large_powers_are_best_of_n():
+    answers, scores = ["2", "1", "2", "3"], [0.5, 0.8, 0.4, 0.1]
+    assert chapter.weighted_answer(answers, [1.0] * 4) == "2"
+    assert chapter.weighted_answer(answers, [s**50 for s in scores]) == "1"
+    assert chapter.best_answer(answers, scores) == "1"
+
+
+# --- The scorers ----------------------------------------------------------------------------------
+
+
+def completion(text: str, logprobs: list[float], finish_reason: str = "stop") -> Completion:
+    return Completion(text, list(range(len(logprobs))), logprobs, finish_reason)
+
+
+def test_length_counts_tokens_of_finished_solutions_with_a_box():
+    samples = [
+        completion("\\boxed{1}", [-1.0] * 3),
+        completion("it is 1", [-1.0] * 4),
+        completion("\\boxed{1}", [-1.0] * 5, "length"),
+    ]
+    assert chapter.length(None, "?", samples) == [3, 0, 0]
+
+
+def test_likelihood_is_the_geometric_mean_of_the_tokens_probabilities():
+    half_and_eighth = completion("a", [math.log(0.5), math.log(0.125)])
+    assert chapter.likelihood(None, "?", [half_and_eighth]) == [pytest.approx(0.25)]
+    longer = completion("a", [math.log(0.5)] * 9)
+    assert chapter.likelihood(None, "?", [longer]) == [pytest.approx(0.5)]
+
+
+class FakeReward:
+    """Scores each line by the number that stands in it."""
+
+    def step_scores(self, question: str, solutions: list[str]) -> list[list[float]]:
+        return [[float(line) for line in solution.split("\n")] for solution in solutions]
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "expected"), [("last", 0.5), ("min", 0.25), ("mean", 0.5), ("prod", 0.09375)]
+)
+def test_a_reward_is_the_aggregate_of_the_steps(aggregate, expected):
+    scorer = chapter.reward(FakeReward(), aggregate)
+    samples = [completion("0.25\n0.75\n0.5", [-1.0])]
+    assert scorer(None, "?", samples) == [pytest.approx(expected)]
+    assert scorer.__name__ == f"reward_{aggregate}"  # so that runs with others do not mix
+
+
+def test_certainty_is_the_mean_of_what_sampling_noted():
+    sure, unsure = completion("a", [-0.1] * 2), completion("b", [-0.1] * 3)
+    sure.certainties, unsure.certainties = [5.0, 7.0], [1.0, 2.0, 3.0]
+    assert chapter.certainty(None, "?", [sure, unsure]) == [6.0, 2.0]
+
+
+def test_the_model_is_asked_about_every_solution(tiny):
+    samples = [completion("The answer is \\boxed{57}.", [-0.1]), completion("57", [-0.1])]
+    expected = [judge(tiny, QUESTION, sample.text) for sample in samples]
+    assert abs(expected[0] - expected[1]) > 1e-3
+    assert chapter.own_judgement(tiny, QUESTION, samples) == pytest.approx(expected, abs=1e-5)
+
+
+# --- The technique --------------------------------------------------------------------------------
+
+
+class FakeLLM:
+    """Replies with given solutions, and remembers what it was asked."""
+
+    def __init__(self, *texts: str) -> None:
+        self.completions = [completion(text, [-0.1] * (10 + i)) for i, text in enumerate(texts)]
+
+    def chat(self, messages, params, *, enable_thinking=True):
+        self.messages, self.params, self.thinking = messages, params, enable_thinking
+        cost = Cost(prompt_tokens=7, generated_tokens=33, forward_passes=31)
+        return [RequestOutput([1], self.completions[: params.n], cost)]
+
+
+def test_best_of_n_answers_by_score_and_counts_what_the_scorer_reads():
+    llm = FakeLLM("\\boxed{1}", "\\boxed{2}", "\\boxed{1}")
+    problem = Problem("How many?", None)
+
+    def scorer(llm, question, completions):
+        return [0.4, 0.7, 0.5]
+
+    best = chapter.best_of_n(llm, problem, n=3, scorer=scorer)
+    assert best.answer == "2" and best.scores == [0.4, 0.7, 0.5]
+    assert llm.params.n == 3 and llm.params.temperature == 0.6 and not llm.thinking
+    assert "How many?" in llm.messages[0]["content"]
+    assert best.cost == Cost(7, 33, scored_tokens=10 + 11 + 12, forward_passes=31 + 3)
+    sum_of_scores = chapter.weighted_answer
+    assert chapter.best_of_n(llm, problem, n=3, scorer=scorer, choose=sum_of_scores).answer == "1"
+    free = chapter.best_of_n(llm, problem, n=3, scorer=chapter.length)
+    assert free.answer == "1" and free.cost.scored_tokens == 0
+
+
+# --- The comparison -------------------------------------------------------------------------------
+
+
+def sample(answer: str | None, certainty: float, *, right: str = "1", tokens: int = 5) -> Sample:
+    measures = {"certainty": certainty, "logprob": -0.5 * tokens, "log_reward_min": -1.0}
+    return Sample("\\boxed{}", answer, answer == right, tokens, "stop", measures)
+
+
+def pooled(*samples: Sample) -> PooledProblem:
+    return PooledProblem("?", "1", 10, list(samples))
+
+
+def test_scores_of_pooled_samples_are_those_of_the_scorers():
+    one = sample("1", 3.0, tokens=8)
+    assert chapter.score_of(one, "certainty") == 3.0
+    assert chapter.score_of(one, "likelihood") == pytest.approx(math.exp(-0.5))
+    assert chapter.score_of(one, "reward_min") == pytest.approx(math.exp(-1.0))
+    assert chapter.score_of(one, "length") == 8
+    assert chapter.score_of(Sample("1", "1", True, 8, "stop", {}), "length") == 0
+
+
+def test_a_pool_is_ranked_between_the_vote_and_the_oracle():
+    pool = [pooled(sample("2", 1.0), sample("2", 2.0), sample("1", 3.0))]
+    ways = {
+        "vote": chapter.majority,
+        "best": chapter.ranked_by("certainty"),
+        "weighted": chapter.ranked_by("certainty", chapter.weighted_answer),
+        "oracle": chapter.oracle,
+    }
+    accuracy = {name: accuracy_at(pool, choose, 3) for name, choose in ways.items()}
+    assert accuracy == {"vote": [0.0], "best": [1.0], "weighted": [0.0], "oracle": [1.0]}
+    assert chapter.oracle([sample("2", 1.0)]) is None
+
+
+def test_the_auc_within_problems_ignores_which_problem_is_easy():
+    easy = pooled(sample("1", 8.0), sample("1", 9.0))
+    hard = pooled(sample("1", 1.0), sample("2", 2.0), sample("3", 0.5), sample("3", 1.0))
+    assert chapter.auc_within([easy, hard], "certainty") == pytest.approx(1.5 / 3)
+    assert math.isnan(chapter.auc_within([easy], "certainty"))
+
+
+def test_the_comparison_is_paired_with_the_vote():
+    won = pooled(sample("2", 1.0), sample("2", 2.0), sample("1", 3.0))
+    lost = pooled(sample("1", 1.0), sample("1", 2.0), sample("2", 3.0))
+    rows = chapter.compare_scorers([won, won, lost, won], ("certainty",))
+    assert [row["name"] for row in rows] == ["majority vote", "oracle: pass@3"] + ["certainty"] * 2
+    vote, ceiling, best, weighted = rows
+    assert (vote["accuracy"], ceiling["accuracy"], best["accuracy"]) == (0.25, 1.0, 0.75)
+    assert (vote["gain"], best["gain"]) == (0.0, 0.5)
+    assert best["gain_low"] < 0.5 < best["gain_high"]
+    assert best["low"] < 0.75 < best["high"]
+    assert best["auc"] == pytest.approx(6 / 8) and vote["auc"] is None
+    assert weighted["method"] == "weighted"
+
+
+def test_products_of_many_steps_survive_the_records(tiny):
+    params = SamplingParams(temperature=0.6, max_tokens=400)
+    technique = partial(chapter.sample_and_measure, n=2, params=params)
+    problems = load_problems("word", split="dev", limit=2)
+
+    class Strict:
+        def step_scores(self, question, solutions):
+            return [[0.1] * 30 for _ in solutions]
+
+    strict = partial(technique, reward_model=Strict())
+    evaluation = evaluate(strict, tiny, problems, progress=False)
+    for problem in chapter.to_pool(evaluation):
+        for each in problem.samples:
+            assert chapter.score_of(each, "reward_prod") == pytest.approx(1e-30, rel=1e-3)
+            assert chapter.score_of(each, "reward_mean") == pytest.approx(0.1, rel=1e-3)
+            assert {"certainty", "judge"} <= each.measures.keys()
+    read = sum(record.scored_tokens for record in evaluation.records)
+    generated = sum(record.generated_tokens for record in evaluation.records)
+    assert read == generated + 2 * 4  # the reward model, and two tokens of the judge each
+
+
+# --- The script, for real -------------------------------------------------------------------------
+
+SUMMARY = re.compile(
+    r"accuracy (\d\.\d{3}) \[(\d\.\d{3}), (\d\.\d{3})\]  problems (\d+)  "
+    r"generated tokens (\d+)  seconds \d+\.\d"
+)
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(SCRIPT), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+def test_the_script_ranks_from_any_folder(tmp_path):
+    done = run("--limit", "6", "--n", "4", "--split", "dev", "--out", "a.jsonl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    accuracy, low, high, problems, tokens = SUMMARY.fullmatch(done.stdout.splitlines()[-1]).groups()
+    assert float(low) <= float(accuracy) <= float(high)
+    assert int(problems) == 6 and int(tokens) > 6 * 4 * 20
+    records = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert len(records) == 6 and {len(record["scores"]) for record in records} == {4}
+    settings = json.loads((tmp_path / "a.settings.json").read_text())["settings"]
+    assert settings["scorer"] == "reward_last" and settings["choose"] == "weighted_answer"
+
+
+def test_the_comparison_prints_every_scorer_on_one_pool(tmp_path):
+    small = ("--compare", "--limit", "6", "--n", "4", "--split", "dev")
+    done = run(*small, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert SUMMARY.fullmatch(lines[-1])
+    table = [line for line in lines if re.search(r"[+-]\d\.\d{3} \[", line)]
+    assert [line.split()[0] for line in table[2::2]] == list(chapter.MEASURES)
+    accuracies = [float(re.search(r"(\d\.\d{3}) +\[", line)[1]) for line in table]
+    assert max(accuracies) == accuracies[1]  # the oracle
+    assert f"accuracy {accuracies[0]:.3f}" in lines[-1]  # the vote is what the run itself answers
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--reward-model", "no/such/place/at all"), "neither a folder"),
+        (("--compare", "--problems", "nonsense"), "nonsense"),
+        (("--scorer", "likelihood", "--n", "0"), "n must be at least 1"),
+    ],
+)
+def test_what_a_user_can_put_right_is_one_line(tmp_path, arguments, message):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
