@@ -85,12 +85,6 @@ def rank_weights(scores: list[float], power: float = 1.0) -> list[float]:
     return [ranks[i] ** power for i in range(len(scores))]
 
 
-def certainty(llm: LLM, prompt_ids: list[int], completion: Completion) -> float:
-    """Self-certainty: the mean over tokens of KL(uniform || model), in nats (Kang 2025)."""
-    certainties = llm.certainty(prompt_ids, completion.token_ids)
-    return sum(certainties) / len(certainties)
-
-
 def weighted_self_consistency(
     llm: LLM,
     problem: Problem,
@@ -105,15 +99,14 @@ def weighted_self_consistency(
     if weight not in WEIGHTS:
         raise ValueError(f"weight must be one of {', '.join(WEIGHTS)}, not {weight!r}")
     output = draw(llm, problem, n, params)
-    completions, cost = output.completions, output.cost
+    completions = output.completions
     if weight == "certainty":
-        scores = [certainty(llm, output.prompt_token_ids, c) for c in completions]
+        scores = [completion.certainty for completion in completions]
         weights = rank_weights(scores)
-        cost += Cost(scored_tokens=sum(len(c.token_ids) for c in completions), forward_passes=n)
     else:
         scores = weights = probabilities(completions, per_token=weight != "probability")
     votes = count_votes([final_answer(completion) for completion in completions], weights)
-    return Solution(winner(votes), completions, cost, scores, [{"votes": votes}])
+    return Solution(winner(votes), completions, output.cost, scores, [{"votes": votes}])
 
 
 def leader_stays(votes: dict[str, float]) -> float:
@@ -198,8 +191,6 @@ def deepconf(
     """Only the `keep` share with the least shaky passages votes, by confidence (Fu 2025)."""
     output = draw(llm, problem, n, params)
     scores = [confidence(completion) for completion in output.completions]
-    for completion, score in zip(output.completions, scores):
-        completion.measures["confidence"] = score
     answers = [final_answer(completion) for completion in output.completions]
     weights = [score * is_in for score, is_in in zip(scores, best_share(scores, keep))]
     votes = count_votes(answers, weights)

@@ -58,7 +58,7 @@ def likelihood(llm: LLM, question: str, completions: list[Completion]) -> list[f
 def certainty(llm: LLM, question: str, completions: list[Completion]) -> list[float]:
     """Self-certainty: how far the model's predictions are from uniform, mean over the tokens, in
     nats (Kang 2025, section 4)."""
-    return [mean(completion.certainties) for completion in completions]
+    return [completion.certainty for completion in completions]
 
 
 def own_judgement(llm: LLM, question: str, completions: list[Completion]) -> list[float]:

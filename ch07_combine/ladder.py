@@ -3,6 +3,9 @@
     python ch07_combine/ladder.py                                   # the shipped model
     python ch07_combine/ladder.py --model DIR --problems gym:gsm_symbolic --limit 50 --n 8
 
+The rungs are the functions of the chapters. Best-of-N needs a reward model: the shipped model has
+one, for others name it with --reward-model.
+
 Prints a table, and writes ladder.json and ladder.png into --out. An interrupted run goes on where
 it stopped. Each rung costs more than the one below it; the last column says by how much it beats
 chain of thought, on the same problems, with the 95% interval of the difference.
@@ -14,78 +17,47 @@ import argparse
 import hashlib
 import json
 import sys
-from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import torch
+from torch import Tensor
 
-from shared import (
-    LLM,
-    Problem,
-    SamplingParams,
-    Solution,
-    load_problems,
-    prompts,
-)
-from shared.answers import final_answer, normalize_answer
+from ch01_cot.cot import chain_of_thought, direct_answer
+from ch02_self_consistency.self_consistency import self_consistency
+from ch03_best_of_n.best_of_n import best_of_n, reward, weighted_answer
+from shared import LLM, Problem, SamplingParams, load_problems
 from shared.cli import add_common_flags, friendly_errors, load_llm, sampling_params
 from shared.evaluate import Evaluation, compare, evaluate
 from shared.plots import plot_accuracy_against_tokens, save_figure, use_style
-
-GREEDY = SamplingParams(temperature=0, max_tokens=700)
-
-
-def direct_answer(llm: LLM, problem: Problem, *, params: SamplingParams = GREEDY) -> Solution:
-    """Ask for the answer alone: the model has no room to work anything out."""
-    (output,) = llm.chat(
-        prompts.ask(problem.question, prompts.DIRECT), params, enable_thinking=False
-    )
-    (completion,) = output.completions
-    return Solution(final_answer(completion), [completion], output.cost)
+from shared.scorers import ProcessRewardModel
 
 
-def chain_of_thought(llm: LLM, problem: Problem, *, params: SamplingParams = GREEDY) -> Solution:
-    """Ask for the steps first (zero-shot chain of thought, Kojima 2022)."""
-    (output,) = llm.chat(prompts.ask(problem.question), params, enable_thinking=False)
-    (completion,) = output.completions
-    return Solution(final_answer(completion), [completion], output.cost)
-
-
-def self_consistency(llm: LLM, problem: Problem, *, params: SamplingParams) -> Solution:
-    """Sample `params.n` chains of thought and take the most frequent answer (Wang 2022)."""
-    (output,) = llm.chat(prompts.ask(problem.question), params, enable_thinking=False)
-    answers = [final_answer(completion) for completion in output.completions]
-    votes = Counter(normalize_answer(answer) for answer in answers if answer is not None)
-    winner = max(votes, key=votes.get, default=None)  # a tie goes to the answer seen first
-    return Solution(winner, output.completions, output.cost, trace=[{"votes": dict(votes)}])
-
-
-def rungs(params: SamplingParams) -> dict[str, partial]:
-    """The techniques from cheap to dear, each ready to be evaluated.
-
-    Raises ValueError unless `params.n` is a power of 2.
-    """
-    if params.n & (params.n - 1):
-        raise ValueError(f"n must be a power of 2, so that the votes can double, not {params.n}")
+def rungs(params: SamplingParams, reward_model: ProcessRewardModel | None) -> dict[str, partial]:
+    """The techniques from cheap to dear, each ready to be evaluated; `params.n` is the most samples
+    that one may draw. Without a reward model there is no best-of-N."""
     greedy = replace(params, n=1, temperature=0)
+    few, most = max(1, params.n // 4), params.n
+    votes = {f"self-consistency, {n} votes": n for n in (few, most)}
     ladder = {
         "direct answer": partial(direct_answer, params=greedy),
         "chain of thought": partial(chain_of_thought, params=greedy),
     }
-    n = 4
-    while n <= params.n:
-        votes = partial(self_consistency, params=replace(params, n=n))
-        ladder[f"self-consistency, {n} votes"] = votes
-        n *= 2
+    ladder |= {name: partial(self_consistency, n=n, params=params) for name, n in votes.items()}
+    if reward_model:
+        ladder[f"weighted best of {most}"] = partial(
+            best_of_n, n=most, params=params, scorer=reward(reward_model), choose=weighted_answer
+        )
     return ladder
 
 
-def climb(llm: object, problems: list[Problem], ladder: dict, out: Path) -> dict[str, Evaluation]:
+def climb(
+    llm: object, problems: list[Problem], ladder: dict, out: Path, settings: dict
+) -> dict[str, Evaluation]:
     """Evaluate every rung on the same problems; finished ones are read back from `out`."""
     evaluations = {}
-    settings = {"weights": weights_fingerprint(llm)} if isinstance(llm, LLM) else {}
     for number, (name, technique) in enumerate(ladder.items(), 1):
         print(f"{name} ...", file=sys.stderr)
         file = out / f"{number}_{name.replace(', ', '_').replace(' ', '_')}.jsonl"
@@ -93,10 +65,9 @@ def climb(llm: object, problems: list[Problem], ladder: dict, out: Path) -> dict
     return evaluations
 
 
-def weights_fingerprint(llm: LLM) -> str:
+def fingerprint(weight: Tensor) -> str:
     """A short hash of a few weights: a retrained model must not read back an old ladder."""
-    embeddings = llm.model.model.embed_tokens.weight[:64].float().cpu()
-    return hashlib.sha256(embeddings.numpy().tobytes()).hexdigest()[:12]
+    return hashlib.sha256(weight[:64].float().cpu().numpy().tobytes()).hexdigest()[:12]
 
 
 def table(evaluations: dict[str, Evaluation]) -> list[dict]:
@@ -145,9 +116,10 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, conflict_handler="resolve")
     add_common_flags(parser)
     add = parser.add_argument
-    add("--n", type=int, default=16, help="most samples a question, a power of 2")
+    add("--n", type=int, default=16, help="most samples a question")
+    add("--reward-model", metavar="R", help="a folder or a hub id; None: the shipped model's own")
     add("--out", type=Path, default=Path("runs/ladder"), metavar="DIR", help="folder to write to")
-    parser.set_defaults(limit=200, max_tokens=700)
+    parser.set_defaults(limit=150, max_tokens=700)
     return parser.parse_args()
 
 
@@ -155,11 +127,19 @@ def main() -> None:
     """Climb, print, draw."""
     args = parse_args()
     with friendly_errors():
-        ladder = rungs(sampling_params(args))
+        params = sampling_params(args)
         problems = load_problems(args.problems, split=args.split, limit=args.limit)
         llm = load_llm(args)
+        settings = (
+            {"weights": fingerprint(llm.model.lm_head.weight)} if isinstance(llm, LLM) else {}
+        )
+        reward_model = None
+        if name := args.reward_model or ("tiny" if args.model == "tiny" else None):
+            dtype = getattr(torch, args.dtype or "float32")
+            reward_model = ProcessRewardModel.from_folder(name, args.device, dtype)
+            settings["reward_weights"] = fingerprint(next(reward_model.score.parameters()))
         args.out.mkdir(parents=True, exist_ok=True)
-        rows = table(climb(llm, problems, ladder, args.out))
+        rows = table(climb(llm, problems, rungs(params, reward_model), args.out, settings))
     print_table(rows)
     if any(row["errors"] for row in rows):
         print("questions that failed:", {row["name"]: row["errors"] for row in rows})

@@ -20,7 +20,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean
 
 from shared import prompts
 from shared.answers import answers_match, final_answer, normalize_answer
@@ -63,21 +62,24 @@ Choose = Callable[[list[Sample]], str | None]  # samples of one problem -> its a
 
 
 def sample_pool(
-    llm: LLM, problem: Problem, *, n: int, params: SamplingParams, measure: bool = True
+    llm: LLM, problem: Problem, *, n: int, params: SamplingParams, judged: bool = True
 ) -> Solution:
     """Sample n solutions; answer with their majority.
 
-    `measure` also finds out, for each: "certainty" (mean self-certainty of its tokens, nats),
-    "lowest_confidence" (see there), and "judge" (the model's own probability that it is right).
+    Each gets measures: "lowest_confidence" (see there), "certainty" (mean self-certainty of its
+    tokens, nats) where the engine says, and if `judged` "judge" (the model's own probability that
+    it is right).
     """
     asked = prompts.ask(problem.question)
     (output,) = llm.chat(asked, replace(params, n=n), enable_thinking=False)
     cost = output.cost
-    for completion in output.completions if measure else []:
-        completion.measures["certainty"] = mean(completion.certainties)
+    for completion in output.completions:
         completion.measures["lowest_confidence"] = lowest_confidence(completion.logprobs)
-        completion.measures["judge"] = judge(llm, problem.question, completion.text)
-        cost += Cost(scored_tokens=2, forward_passes=2)
+        if completion.certainties:
+            completion.measures["certainty"] = completion.certainty
+        if judged:
+            completion.measures["judge"] = judge(llm, problem.question, completion.text)
+            cost += Cost(scored_tokens=2, forward_passes=2)
     answers = [final_answer(completion) for completion in output.completions]
     return Solution(most_frequent(answers), output.completions, cost)
 

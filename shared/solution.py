@@ -54,6 +54,16 @@ class Completion:
     certainties: list[float] = field(default_factory=list)
     measures: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def certainty(self) -> float:
+        """Self-certainty of the whole text: the mean over its tokens, in nats (Kang 2025).
+
+        Raises ValueError where the engine, such as a server, did not say.
+        """
+        if not self.certainties:
+            raise ValueError("self-certainty is not known: the engine gave no whole distributions")
+        return sum(self.certainties) / len(self.certainties)
+
 
 @dataclass
 class RequestOutput:

@@ -23,23 +23,21 @@ class FakeLLM:
     def __init__(self, *answers, logprobs=None, certainties=None):
         self.texts = [a if "Response" in a else f"so \\boxed{{{a}}}" for a in answers]
         self.logprobs = logprobs or [-1.0] * len(answers)
-        self.certainties = certainties
+        self.certainties = certainties or [0.0] * len(answers)
         self.calls = []
 
     def chat(self, messages, params, *, enable_thinking=True):
         assert not enable_thinking
         self.calls.append((messages, params))
         taken = sum(p.n for _, p in self.calls[:-1])
-        drawn = list(zip(self.texts, self.logprobs))[taken : taken + params.n]
+        drawn = list(zip(self.texts, self.logprobs, self.certainties))[taken : taken + params.n]
         completions = [
-            Completion(text, [taken + i, 0], [logprob, logprob], "stop")
-            for i, (text, logprob) in enumerate(drawn)
+            Completion(
+                text, [taken + i, 0], [logprob] * 2, "stop", certainties=[sure - 1, sure + 1]
+            )
+            for i, (text, logprob, sure) in enumerate(drawn)
         ]
         return [RequestOutput([7], completions, Cost(1, 2 * len(drawn), 0, len(drawn)))]
-
-    def certainty(self, prompt, ids):
-        assert prompt == [7]
-        return [self.certainties[ids[0]]] * len(ids)
 
 
 def answers_of(solution):
@@ -103,13 +101,12 @@ def test_probable_answers_weigh_more():
         assert solution.trace[0]["votes"] == pytest.approx({"3": 1.0, "4": expected}, abs=1e-4)
 
 
-def test_ranks_by_certainty_weigh_and_the_second_pass_is_counted():
+def test_ranks_by_certainty_weigh():
     assert chapter.rank_weights([5.0, 9.0, 1.0]) == [2, 3, 1]
     assert chapter.rank_weights([5.0, 9.0, 1.0], power=2) == [4, 9, 1]
-    llm = FakeLLM("4", "4", "3", "3", certainties={0: 1.0, 1: 2.0, 2: 4.0, 3: 3.0})
+    llm = FakeLLM("4", "4", "3", "3", certainties=[1.0, 2.0, 4.0, 3.0])
     solution = chapter.weighted_self_consistency(llm, PROBLEM, n=4, weight="certainty")
     assert solution.answer == "3" and solution.trace == [{"votes": {"4": 3, "3": 7}}]
-    assert solution.cost.scored_tokens == 8
     assert solution.scores == [1.0, 2.0, 4.0, 3.0]
     with pytest.raises(ValueError, match="weight"):
         chapter.weighted_self_consistency(llm, PROBLEM, n=1, weight="length")
@@ -167,7 +164,6 @@ def test_deepconf_lets_only_the_confident_vote():
     solution = chapter.deepconf(llm, PROBLEM, n=4, keep=0.5)
     assert solution.answer == "4"  # e^-0.1 against e^-0.5; the other two are out
     assert solution.trace[0]["votes"] == pytest.approx({"3": 0.6065, "4": 0.9048}, abs=1e-4)
-    assert [c.measures["confidence"] for c in solution.completions] == solution.scores
     assert chapter.deepconf(FakeLLM("3", "3", "4"), PROBLEM, n=3, keep=1.0).answer == "3"
 
 

@@ -22,7 +22,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ch07_combine.ladder import chain_of_thought, direct_answer, self_consistency
+from ch01_cot.cot import chain_of_thought, direct_answer
+from ch02_self_consistency.self_consistency import self_consistency
 from shared import SamplingParams, Tokenizer, cli, load_problems, prompts
 from shared.evaluate import evaluate
 from shared.openai_protocol import MissingTokenIds, NotServed, read_completion, read_logprobs
