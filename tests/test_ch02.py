@@ -71,7 +71,7 @@ def test_self_consistency_asks_once_for_n_and_takes_the_majority():
 def test_a_cut_off_completion_has_no_vote():
     llm = FakeLLM("4")
     llm.texts = ["then 3 + 3 = 6", "so \\boxed{4}"]
-    llm.logprobs = [-1.0, -1.0]
+    llm.logprobs, llm.certainties = [-1.0, -1.0], [0.0, 0.0]
     cut = llm.chat
     llm.chat = lambda *a, **k: [
         replace(o, completions=[replace(c, finish_reason="length") for c in o.completions])
