@@ -32,6 +32,8 @@ from shared.solution import Completion, Cost, RequestOutput
 from shared.tokenizer import Tokenizer
 
 SAMPLING_BYTES = 16  # for each token of the vocabulary, while a row's next token is chosen
+CHOICE_BYTES = 8 << 20  # of logits that tokens are chosen from at once: memory of this size is used
+# again and again, while larger pieces are new to the operating system every time
 
 
 @torch.inference_mode()
@@ -133,6 +135,7 @@ class BatchGenerator:
         self.cache_bytes = cache_bytes
         self.token_bytes = model.config.cache_bytes_per_token(model.dtype)
         self.sampling_bytes = SAMPLING_BYTES * model.config.vocab_size  # a row
+        self.rows_at_once = max(1, CHOICE_BYTES // (4 * model.config.vocab_size))
         self.requests: set[Request] = set()  # all that are not finished
         self.waiting: deque[Request] = deque()  # those with samples that have not started
         self._clear_rows()
@@ -303,11 +306,18 @@ class BatchGenerator:
         each = torch.arange(len(logits), device=logits.device)
         position = state["count"]  # [rows]
         params = self.params.select(slice(first, None)) if first else self.params
-        tokens = sample(logits, params, state["uniforms"][each, position])  # [rows]
+        uniforms = state["uniforms"][each, position]  # [rows, 2]
+        tokens = torch.empty_like(position)
+        logprobs, certainties = torch.empty(2, len(logits), device=logits.device)
+        for start in range(0, len(logits), self.rows_at_once):
+            some = slice(start, start + self.rows_at_once)
+            tokens[some] = sample(logits[some], params.select(some), uniforms[some])
+            log_p = logits[some].float().log_softmax(dim=-1)  # [some, V], at temperature 1
+            logprobs[some] = token_logprobs(log_p, tokens[some])
+            certainties[some] = token_certainties(log_p, tokens[some])
         state["tokens"][each, position] = tokens
-        log_p = logits.float().log_softmax(dim=-1)  # [rows, V], at temperature 1
-        state["logprobs"][each, position] = token_logprobs(log_p, tokens)
-        state["certainties"][each, position] = token_certainties(log_p, tokens)
+        state["logprobs"][each, position] = logprobs
+        state["certainties"][each, position] = certainties
         state["count"] += 1
         is_stop = torch.isin(tokens, self.stop_tokens) & ~state["ignore_eos"]
         ended = is_stop | (state["count"] >= state["limit"])  # [rows]

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+TOP_P_TOKENS = 1_024  # so many of the most likely tokens are looked at first
+
 
 @dataclass(frozen=True)
 class SamplingParams:
@@ -137,12 +139,18 @@ def keep_top_p(logits: Tensor, top_p: Tensor) -> Tensor:
 
     The token that crosses the threshold is kept, so at least one always is; so are its ties. [B, V]
     """
-    ordered = logits.sort(dim=-1, descending=True).values
-    probabilities = ordered.softmax(dim=-1)
-    before = probabilities.cumsum(dim=-1) - probabilities  # mass of the more likely tokens
+    probabilities = logits.softmax(dim=-1)
+    count, vocab_size = TOP_P_TOKENS, logits.shape[-1]
+    while True:  # the kept ones are few, as a rule: to find them is cheaper than to sort all
+        ordered = probabilities.topk(min(count, vocab_size)).values  # [B, count], descending
+        held = ordered.cumsum(dim=-1)
+        if count >= vocab_size or (held[:, -1:] >= top_p).all():
+            break
+        count *= 16
+    before = held - ordered  # mass of the more likely tokens
     num_kept = (before < top_p).sum(dim=-1, keepdim=True)  # [B, 1]
     threshold = ordered.gather(-1, num_kept - 1)
-    return logits.masked_fill((logits < threshold) & (top_p < 1), -torch.inf)
+    return logits.masked_fill((probabilities < threshold) & (top_p < 1), -torch.inf)
 
 
 def is_in_top_p(probabilities: Tensor, tokens: Tensor, top_p: Tensor) -> Tensor:
