@@ -241,7 +241,8 @@ class LLM:
         with self._lock:
             self._inbox.append(work)
             if self._worker is None:
-                self._worker = threading.Thread(target=self._work, name="LLM")
+                # Not a daemon, even if the caller is: Python must not end while it frees tensors.
+                self._worker = threading.Thread(target=self._work, name="LLM", daemon=False)
                 self._worker.start()
 
     def _work(self) -> None:
