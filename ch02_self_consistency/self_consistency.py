@@ -79,7 +79,7 @@ def probabilities(completions: list[Completion], *, per_token: bool) -> list[flo
 
 
 def rank_weights(scores: list[float], power: float = 1.0) -> list[float]:
-    """Borda's weights: the best of n scores counts n^power, the worst 1 (Kang 2025, section 3)."""
+    """Borda's weights: the best of n scores counts n^power, the worst 1 (Kang 2025)."""
     worst_first = sorted(range(len(scores)), key=lambda i: scores[i])
     ranks = {i: rank for rank, i in enumerate(worst_first, 1)}
     return [ranks[i] ** power for i in range(len(scores))]
@@ -113,7 +113,7 @@ def leader_stays(votes: dict[str, float]) -> float:
     """Probability that the leading answer is the more frequent one of the leading two.
 
     With a flat prior the leader's share of both is Beta(first + 1, second + 1); this is its mass
-    above one half (Aggarwal 2023, section 3), a binomial tail since votes are whole numbers.
+    above one half (Aggarwal 2023), a binomial tail since votes are whole numbers.
     """
     first, second, *_ = sorted((int(count) for count in [*votes.values(), 0, 0]), reverse=True)
     tosses = first + second + 1
@@ -162,7 +162,7 @@ def samples_until_sure(
 def confidence(completion: Completion) -> float:
     """Geometric mean of the tokens' probabilities in the shakiest passage of GROUP tokens.
 
-    After DeepConf (Fu 2025, section 3), which averages over the likeliest tokens at each place;
+    After DeepConf (Fu 2025), which averages over the likeliest tokens at each place;
     here it is the token taken, so that nothing but `logprobs` is needed.
     """
     return math.exp(lowest_confidence(completion.logprobs, GROUP))
@@ -230,7 +230,7 @@ def deepconf_online(
     warmup: int = 4,
     consensus: float = 0.95,
 ) -> Solution:
-    """Stop weak samples while they are written, and all when most agree (Fu 2025, section 3.3).
+    """Stop weak samples while they are written, and all when most agree (Fu 2025).
 
     The threshold is what the best `keep` of `warmup` whole samples reach. The others come one
     after another until `consensus` of the confidence is for one answer, or n were begun.

@@ -57,7 +57,7 @@ def likelihood(llm: LLM, question: str, completions: list[Completion]) -> list[f
 
 def certainty(llm: LLM, question: str, completions: list[Completion]) -> list[float]:
     """Self-certainty: how far the model's predictions are from uniform, mean over the tokens, in
-    nats (Kang 2025, section 4)."""
+    nats (Kang 2025)."""
     return [completion.certainty for completion in completions]
 
 

@@ -76,6 +76,6 @@ def token_certainties(log_p: Tensor, tokens: Tensor) -> Tensor:
     """How far the model's next-token distribution is from uniform at each token, in nats; [B].
 
     The Kullback-Leibler divergence of the uniform distribution from the model's, whatever token
-    was taken: "self-certainty" (Kang 2025, section 4).
+    was taken: "self-certainty" (Kang 2025).
     """
     return -log_p.mean(dim=-1) - math.log(log_p.shape[-1])
