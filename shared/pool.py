@@ -99,8 +99,9 @@ def most_frequent(answers: list[str | None]) -> str | None:
 
 
 def majority(samples: list[Sample]) -> str | None:
-    """The most frequent answer of some samples."""
-    return most_frequent([sample.answer for sample in samples])
+    """The most frequent answer of some samples, as `most_frequent`; theirs are normalized."""
+    votes = Counter(sample.answer for sample in samples if sample.answer is not None)
+    return max(votes, key=votes.get, default=None)
 
 
 def to_pool(evaluation: Evaluation) -> list[PooledProblem]:
