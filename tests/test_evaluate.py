@@ -320,7 +320,9 @@ cli.run(sample, parser.parse_args(["--out", *sys.argv[1:]]))
 @posix_only
 def test_ctrl_c_ends_a_script_at_once_while_the_model_is_busy(tmp_path, random_folder):
     path = tmp_path / "run.jsonl"
-    process = start_run(SCRIPT, path, "--model", str(random_folder), "--limit", "400", "--n", "64")
+    process = start_run(
+        SCRIPT, path, "--model", str(random_folder), "--limit", "400", "--n", "64", "--threads", "8"
+    )
     process.send_signal(signal.SIGINT)
     sent = time.monotonic()
     message = process.communicate(timeout=60)[1]
