@@ -192,7 +192,8 @@ def test_techniques_run_unchanged(served, tiny, tmp_path):
         ]
         assert there.num_errors == 0
         assert there.cost == replace(here.cost, reused_tokens=0)  # a server does not say
-    votes = partial(self_consistency, params=SamplingParams(n=3, temperature=0.6, max_tokens=200))
+    params = SamplingParams(temperature=0.6, max_tokens=200)
+    votes = partial(self_consistency, n=3, params=params)
     out = tmp_path / "votes.jsonl"
     voted = evaluate(votes, served, problems, out=out)
     assert voted.num_errors == 0 and len(voted.records[0].completions) == 3
