@@ -54,14 +54,21 @@ def rungs(params: SamplingParams, reward_model: ProcessRewardModel | None) -> di
 
 
 def climb(
-    llm: object, problems: list[Problem], ladder: dict, out: Path, settings: dict
+    llm: object,
+    problems: list[Problem],
+    ladder: dict,
+    out: Path,
+    settings: dict,
+    num_threads: int,
 ) -> dict[str, Evaluation]:
     """Evaluate every rung on the same problems; finished ones are read back from `out`."""
     evaluations = {}
     for number, (name, technique) in enumerate(ladder.items(), 1):
         print(f"{name} ...", file=sys.stderr)
         file = out / f"{number}_{name.replace(', ', '_').replace(' ', '_')}.jsonl"
-        evaluations[name] = evaluate(technique, llm, problems, out=file, settings=settings)
+        evaluations[name] = evaluate(
+            technique, llm, problems, out=file, settings=settings, num_threads=num_threads
+        )
     return evaluations
 
 
@@ -130,16 +137,16 @@ def main() -> None:
         params = sampling_params(args)
         problems = load_problems(args.problems, split=args.split, limit=args.limit)
         llm = load_llm(args)
-        settings = (
-            {"weights": fingerprint(llm.model.lm_head.weight)} if isinstance(llm, LLM) else {}
-        )
-        reward_model = None
+        settings, reward_model = {}, None
+        if isinstance(llm, LLM):
+            settings["weights"] = fingerprint(llm.model.lm_head.weight)
         if name := args.reward_model or ("tiny" if args.model == "tiny" else None):
             dtype = getattr(torch, args.dtype or "float32")
             reward_model = ProcessRewardModel.from_folder(name, args.device, dtype)
             settings["reward_weights"] = fingerprint(next(reward_model.score.parameters()))
         args.out.mkdir(parents=True, exist_ok=True)
-        rows = table(climb(llm, problems, rungs(params, reward_model), args.out, settings))
+        ladder = rungs(params, reward_model)
+        rows = table(climb(llm, problems, ladder, args.out, settings, args.threads))
     print_table(rows)
     if any(row["errors"] for row in rows):
         print("questions that failed:", {row["name"]: row["errors"] for row in rows})
