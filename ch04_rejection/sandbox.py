@@ -1,0 +1,334 @@
+"""Call functions that a model wrote, in a process that can do no harm with them.
+
+    call_function("def twice(x): return 2 * x", "twice", [[1], ["a"]])    # -> [2, "aa"]
+
+    caller --job--> supervisor --fork--> candidate: the model's code --a JSON line a call--> caller
+
+The caller gets values back and compares them itself. The candidate is never told which values are
+expected, so nothing that it prints, patches or writes into its reply makes a wrong function pass.
+
+What holds it, as far as the system has it (`layers()`; `not_contained()` says what is missing):
+
+    limits      memory, CPU seconds, size of a file, open files; on every system a wall clock
+    namespaces  (Linux) no network; its processes end with it; every file system is read-only but a
+                small one of its own, in memory, which vanishes with it
+    landlock    (Linux 5.13) no file can be opened but Python's own and the system's libraries
+    seccomp     (Linux on x86-64 or arm64) no system calls but those that computing a value takes:
+                none for new processes, threads, sockets, signals, or a file's owner and mode
+
+Not contained even then: mistakes in the kernel, and one core and MEMORY_BYTES until the time is up.
+Run what a person wrote to attack you in a virtual machine. On macOS and Windows only the wall clock
+holds (and on macOS CPU seconds): there the code can do whatever you can do.
+
+Sources: the manual pages seccomp(2), landlock(7), user_namespaces(7), pid_namespaces(7).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import platform
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from functools import lru_cache
+
+WALL_SECONDS = 4.0
+CPU_SECONDS = 3
+MEMORY_BYTES = 512 << 20
+FILE_BYTES = 1 << 20  # of one file, and of the reply
+FOLDER_BYTES = 16 << 20
+GRACE_SECONDS = 6.0  # for the supervisor to keep the wall clock itself
+IS_LINUX = sys.platform == "linux"
+NO_VALUE = object()  # the call raised, took too long, or returned what JSON cannot hold
+
+_cores = threading.BoundedSemaphore(os.cpu_count() or 1)  # more at once and the clock is unfair
+
+
+# --- The caller -----------------------------------------------------------------------------------
+
+
+def call_function(
+    code: str, name: str, calls: list[list], *, wall_seconds: float = WALL_SECONDS
+) -> list[object]:
+    """Run `code` in the sandbox and call its function `name` with each list of arguments.
+
+    Returns a value a call as JSON gives it back (a tuple comes as a list), or NO_VALUE. Raises
+    RuntimeError where the sandbox does not start.
+    """
+    job = {"code": code, "name": name, "calls": calls, "wall_seconds": wall_seconds}
+    values = [NO_VALUE] * len(calls)
+    for line in run_job(job)[1]:
+        with suppress(ValueError, TypeError, KeyError, IndexError, RecursionError):
+            reply = json.loads(line)  # a candidate may have written anything
+            values[abs(reply["call"])] = reply["value"]
+    return values
+
+
+def run_job(job: dict) -> tuple[list[str], list[str]]:
+    """Run a job in a new process: the layers that held it, and the lines that it replied.
+
+    Raises RuntimeError, with what went wrong, where it does not get as far as the model's code.
+    """
+    with (
+        _cores,
+        tempfile.TemporaryDirectory(prefix="sandbox-", ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryFile() as reply,
+    ):
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", os.path.abspath(__file__)],
+            stdin=subprocess.PIPE,
+            stdout=reply,
+            stderr=subprocess.PIPE,  # closed before the model's code runs: this can be believed
+            cwd=folder,
+            env={} if os.name == "posix" else None,
+            start_new_session=True,
+        )
+        try:
+            timeout = job["wall_seconds"] + GRACE_SECONDS
+            _, said = process.communicate(json.dumps(job).encode(), timeout)
+        except subprocess.TimeoutExpired:
+            kill_group(process)
+            _, said = process.communicate()
+        finally:
+            kill_group(process)
+        reply.seek(0)
+        lines = reply.read(FILE_BYTES).decode(errors="replace").split("\n")
+    if not said.startswith(b"["):
+        raise RuntimeError(f"the sandbox did not start: {said.decode(errors='replace').strip()}")
+    return json.loads(said), lines
+
+
+def kill_group(process: subprocess.Popen) -> None:
+    """End a process that still runs, with its process group where there are such."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL) if os.name == "posix" else process.kill()
+        process.wait()
+
+
+@lru_cache
+def layers() -> frozenset[str]:
+    """The layers that hold a candidate on this machine, found out by starting one."""
+    nothing = {"code": "", "name": "", "calls": [], "wall_seconds": WALL_SECONDS}
+    return frozenset(run_job(nothing)[0])
+
+
+def not_contained(has: frozenset[str] | None = None) -> list[str]:
+    """What a candidate could do where only these layers hold it (None: those of this machine), a
+    sentence each. Say it before code runs."""
+    has = layers() if has is None else has
+    return [
+        sentence
+        for sentence, closing in {
+            "It can fill the memory.": {"limits"},
+            "It can read every file that you can read.": {"landlock"},
+            "It can write and delete your files.": {"landlock", "namespaces"},
+            "It can fill the disk.": {"namespaces"},
+            "It can use the network.": {"namespaces", "seccomp"},
+            "It can signal your processes, and start ones that outlive it.": {
+                "namespaces",
+                "seccomp",
+            },
+        }.items()
+        if not closing & has
+    ]
+
+
+# --- The supervisor and the candidate -------------------------------------------------------------
+
+
+def main() -> None:
+    """The other end: read the job, run the model's code behind every door shut, end it in time."""
+    job = json.loads(sys.stdin.buffer.read())
+    if not IS_LINUX:
+        run_candidate(job, [])
+        return
+    names = enter_namespaces()
+    child = os.fork()
+    if child == 0:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if names:
+            shut_file_systems()
+        run_candidate(job, names)
+        os._exit(0)
+    ended = os.pidfd_open(child)
+    select.select([ended], [], [], job["wall_seconds"])
+    os.kill(child, signal.SIGKILL)  # the first of its namespace: all others in it die with it
+    os.waitpid(child, 0)
+
+
+def run_candidate(job: dict, names: list[str]) -> None:
+    """Shut the other doors, define what the code defines and call its function. Nowhere else is a
+    model's text executed."""
+    reply = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1):
+        os.dup2(nowhere, stream)
+    if os.name == "posix":
+        names = names + limit_resources()
+    if IS_LINUX:
+        names = names + enter_landlock() + enter_seccomp()
+    print(json.dumps(names), file=sys.stderr, flush=True)
+    os.dup2(nowhere, 2)
+    module: dict = {"__name__": "candidate"}
+    with suppress(BaseException):  # where an example after the function fails, the function counts
+        exec(compile(job["code"], "candidate.py", "exec"), module)
+    for i, arguments in enumerate(job["calls"]):
+        with suppress(BaseException):  # SystemExit is no better than other exceptions
+            value = module[job["name"]](*arguments)
+            print(json.dumps({"call": i, "value": value}), file=reply, flush=True)
+
+
+def limit_resources() -> list[str]:
+    """Bound CPU time and files, and on Linux memory."""
+    import resource  # not on Windows
+
+    bounds = {
+        resource.RLIMIT_CPU: CPU_SECONDS,
+        resource.RLIMIT_FSIZE: FILE_BYTES,
+        resource.RLIMIT_NOFILE: 32,
+        resource.RLIMIT_CORE: 0,
+    }
+    if IS_LINUX:  # macOS refuses the first, and counts all processes of the user for the second
+        bounds |= {resource.RLIMIT_AS: MEMORY_BYTES, resource.RLIMIT_NPROC: 64}
+    for kind, bound in bounds.items():
+        most = resource.getrlimit(kind)[1]
+        bound = bound if most == resource.RLIM_INFINITY else min(bound, most)
+        resource.setrlimit(kind, (bound, bound))
+    return ["limits"] if IS_LINUX else []
+
+
+# --- Linux: namespaces, Landlock, seccomp ---------------------------------------------------------
+
+PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 22, 38
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x20000, 0x8000000, 0x10000000
+CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000
+MOUNT_ATTR_RDONLY, AT_FDCWD, AT_RECURSIVE = 1, -100, 0x8000
+CAPABILITY_VERSION_3 = 0x20080522
+SYS_MOUNT_SETATTR = 442
+SYS_LANDLOCK_CREATE, SYS_LANDLOCK_ADD, SYS_LANDLOCK_RESTRICT = 444, 445, 446
+LANDLOCK_EXECUTE, LANDLOCK_READ = 1 << 0, 1 << 2 | 1 << 3  # a file's content, a folder's names
+SECCOMP_FILTER, SECCOMP_ALLOW, SECCOMP_ERROR, SECCOMP_KILL = 2, 0x7FFF0000, 0x50000, 0x80000000
+AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+BPF_LOAD, BPF_JUMP_IF_EQUAL, BPF_RETURN = 0x20, 0x15, 0x06
+libc = ctypes.CDLL(None, use_errno=True) if IS_LINUX else None
+
+
+def check(result: int) -> int:
+    """The result of a C function. Raises OSError where it failed."""
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+def enter_namespaces() -> list[str]:
+    """Leave the network, the processes and the mounts of the system; nothing where it does not
+    let users do that (in most containers, say)."""
+    user, group = os.geteuid(), os.getegid()
+    if libc.unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET) < 0:
+        return []
+    maps = {"setgroups": "deny", "uid_map": f"{user} {user} 1", "gid_map": f"{group} {group} 1"}
+    try:
+        for name, text in maps.items():
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+    except PermissionError:  # AppArmor lets users in, but gives them no rights there
+        return []
+    return ["namespaces"]
+
+
+def shut_file_systems() -> None:
+    """Make all mounts read-only, put an empty file system in memory where we are, and give up every
+    right in the namespace. Raises OSError where the kernel refuses (before Linux 5.12)."""
+    here = os.getcwd()
+    check(libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
+    wanted = struct.pack("QQQQ", MOUNT_ATTR_RDONLY, 0, 0, 0)  # set, clear, propagation, user
+    check(libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, b"/", AT_RECURSIVE, wanted, len(wanted)))
+    options = f"size={FOLDER_BYTES},nr_inodes=1000".encode()
+    flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
+    check(libc.mount(b"tmpfs", here.encode(), b"tmpfs", flags, options))
+    os.chdir(here)
+    check(libc.capset(struct.pack("Ii", CAPABILITY_VERSION_3, 0), bytes(24)))
+
+
+def enter_landlock() -> list[str]:
+    """Open no file any more but Python's and the system's libraries, and those in the working
+    folder; nothing where the kernel has no Landlock."""
+    check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    version = libc.syscall(SYS_LANDLOCK_CREATE, None, 0, 1)
+    if version < 1:
+        return []
+    files = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(version, 16)) - 1  # the kinds of access it knows
+    ports, scopes = 3 * (version >= 4), 3 * (version >= 6)  # bind and connect; sockets, signals
+    size = 8 if version < 4 else 16 if version < 6 else 24
+    rules = check(
+        libc.syscall(SYS_LANDLOCK_CREATE, struct.pack("QQQ", files, ports, scopes), size, 0)
+    )
+    libraries = [*sys.path, f"{sys.base_prefix}/lib", "/lib", "/lib64", "/usr/lib", "/usr/lib64"]
+    allowed = dict.fromkeys(libraries, LANDLOCK_READ)
+    allowed[os.getcwd()] = files & ~LANDLOCK_EXECUTE
+    for path, access in allowed.items():
+        if os.path.isdir(path):
+            folder = os.open(path, os.O_PATH)
+            rule = struct.pack("=Qi", access, folder)
+            check(libc.syscall(SYS_LANDLOCK_ADD, rules, 1, rule, 0))
+            os.close(folder)
+    check(libc.syscall(SYS_LANDLOCK_RESTRICT, rules, 0))
+    os.close(rules)
+    return ["landlock"]
+
+
+def enter_seccomp() -> list[str]:
+    """Let every system call fail that is not among the ALLOWED; nothing on other processors."""
+    machine = platform.machine()
+    if machine not in AUDIT_ARCH:
+        return []
+    column = list(AUDIT_ARCH).index(machine)
+    numbers = [each[column] for each in ALLOWED.values() if each[column] is not None]
+    program = [
+        (BPF_LOAD, 0, 0, 4),  # the architecture
+        (BPF_JUMP_IF_EQUAL, 1, 0, AUDIT_ARCH[machine]),
+        (BPF_RETURN, 0, 0, SECCOMP_KILL),
+        (BPF_LOAD, 0, 0, 0),  # the number of the call
+        *((BPF_JUMP_IF_EQUAL, len(numbers) - i, 0, n) for i, n in enumerate(numbers)),
+        (BPF_RETURN, 0, 0, SECCOMP_ERROR | 1),  # "operation not permitted"
+        (BPF_RETURN, 0, 0, SECCOMP_ALLOW),
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
+    filter_ = struct.pack("HP", len(program), ctypes.addressof(code))
+    check(libc.prctl(PR_SET_SECCOMP, SECCOMP_FILTER, filter_, 0, 0))
+    return ["seccomp"]
+
+
+# What computing a value and reading a library takes; numbers on x86-64 and on arm64.
+ALLOWED = {
+    "read": (0, 63), "write": (1, 64), "readv": (19, 65), "writev": (20, 66), "pread64": (17, 67),
+    "open": (2, None), "openat": (257, 56), "close": (3, 57), "lseek": (8, 62), "dup": (32, 23),
+    "dup2": (33, None), "dup3": (292, 24),
+    "stat": (4, None), "fstat": (5, 80), "lstat": (6, None), "newfstatat": (262, 79),
+    "statx": (332, 291), "access": (21, None), "faccessat": (269, 48), "faccessat2": (439, 439),
+    "readlink": (89, None), "readlinkat": (267, 78), "getdents64": (217, 61), "getcwd": (79, 17),
+    "fcntl": (72, 25), "ftruncate": (77, 46), "mkdir": (83, None), "mkdirat": (258, 34),
+    "unlink": (87, None), "rmdir": (84, None), "unlinkat": (263, 35), "rename": (82, None),
+    "mmap": (9, 222), "mprotect": (10, 226), "munmap": (11, 215), "mremap": (25, 216),
+    "madvise": (28, 233), "brk": (12, 214), "futex": (202, 98), "sched_yield": (24, 124),
+    "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139),
+    "sigaltstack": (131, 132), "restart_syscall": (219, 128), "getrandom": (318, 278),
+    "clock_gettime": (228, 113), "clock_getres": (229, 114), "clock_nanosleep": (230, 115),
+    "nanosleep": (35, 101), "gettimeofday": (96, 169), "time": (201, None), "times": (100, 153),
+    "getpid": (39, 172), "gettid": (186, 178), "getuid": (102, 174), "geteuid": (107, 175),
+    "getgid": (104, 176), "getegid": (108, 177), "getrusage": (98, 165), "uname": (63, 160),
+    "sysinfo": (99, 179), "sched_getaffinity": (204, 123), "exit": (60, 93),
+    "exit_group": (231, 94),
+}  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
