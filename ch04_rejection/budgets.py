@@ -1,0 +1,48 @@
+"""Beside rejection sampling: a vote of as many tokens, an interval for the difference, a table."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+from shared.intervals import Z_95
+from shared.pool import PooledProblem, accuracy_at, majority
+
+
+def vote_curve(pool: list[PooledProblem]) -> list[list[float]]:
+    """For 1, 2, ... votes: how often their majority is right, on each problem."""
+    counts = range(1, len(pool[0].samples) + 1)
+    return [accuracy_at(pool, majority, n, repeats=100) for n in counts]
+
+
+def vote_of(curve: list[list[float]], votes: float) -> list[float]:
+    """The vote curve between two whole numbers of votes: sometimes the one is taken and sometimes
+    the other, so that the mean is met. At least one vote, at most all."""
+    votes = min(max(1.0, votes), len(curve))
+    few, many = math.floor(votes), math.ceil(votes)
+    share = votes - few
+    return [(1 - share) * a + share * b for a, b in zip(curve[few - 1], curve[many - 1])]
+
+
+def interval(differences: list[float]) -> tuple[float, float, float]:
+    """The mean of one number a problem, and its 95% interval over problems."""
+    middle = statistics.mean(differences)
+    spread = statistics.stdev(differences) if len(differences) > 1 else math.inf
+    half = Z_95 * spread / math.sqrt(len(differences))
+    return middle, middle - half, middle + half
+
+
+def show(value: object) -> str:
+    """A cell: three decimals, but none where there are hundreds."""
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3f}"
+    return str(value)
+
+
+def print_rows(rows: list[dict]) -> None:
+    """Rows with the same keys as a table."""
+    texts = [[show(value) for value in row.values()] for row in rows]
+    lines = [list(rows[0]), *texts]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    for line in lines:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip())
