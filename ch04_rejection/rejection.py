@@ -281,10 +281,9 @@ def quality(pool: list[PooledProblem], accepted: list[list[bool]]) -> dict[str, 
 
 
 def compare_quality(pool: list[PooledProblem], named: dict[str, Verifier]) -> list[dict]:
-    """A row for each verifier: its mistakes, the draws until it accepts (at most all samples) by the
-    geometric law and as the samples came, and the paired difference to a vote of all samples."""
-    rows, n = [], len(pool[0].samples)
-    vote = vote_curve(pool)[-1]
+    """A row for each verifier: its mistakes, the draws until it accepts (at most all samples) by
+    the geometric law and as they came, and the paired difference to a vote of all samples."""
+    rows, n, vote = [], len(pool[0].samples), vote_curve(pool)[-1]
     for name, verifier in named.items():
         accepted = verdicts(pool, verifier)
         found = outcomes(pool, accepted, n)
