@@ -325,12 +325,14 @@ def note_way(solution: Solution, way: str) -> None:
     """Note on each completion in which round a way sampled it, and whether it was accepted."""
     completions = iter(solution.completions)
     for number, this in enumerate(solution.trace):
-        for completion in [next(completions) for _ in range(this["sampled"])]:
+        sampled = [next(completions) for _ in range(this["sampled"])]
+        for completion in sampled:
             completion.measures[f"{way}/{number}"] = 0.0
-            if completion.text == this["critique"]:
-                completion.measures["critique"] = 1.0
-        if this["accepted"]:  # the last one: the revision, or the first draft
-            completion.measures[f"{way}/{number}"] = 1.0
+        if this["accepted"]:
+            sampled[-1].measures[f"{way}/{number}"] = 1.0
+        has_solution = number == 0 or this["revision"] is not None
+        for critique in sampled[:-1] if has_solution else sampled:
+            critique.measures["critique"] = 1.0
 
 
 def parse_args() -> argparse.Namespace:
