@@ -15,7 +15,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from ch04_rejection.budgets import print_rows
 from ch04_rejection.code_tasks import CodeTask, extract_code, load_tasks, share_passed
+from ch04_rejection.rejection import expected_draws
 from ch04_rejection.sandbox import layers, not_contained
 from shared import LLM, Completion, Problem, SamplingParams, Solution, prompts
 from shared.cli import (
@@ -111,33 +113,37 @@ def draws_until_accepted(draws: list[Draw], budget: int) -> int:
     return next((i for i, (is_accepted, _) in enumerate(draws[:budget], 1) if is_accepted), budget)
 
 
-def expected_draws(acceptance: float, budget: int) -> float:
-    """The mean of a geometric distribution that ends at the budget: the sum over i < budget of the
-    chance that the first i draws are all rejected."""
-    return sum((1 - acceptance) ** i for i in range(budget))
-
-
-def print_budgets(tasks: list[list[Draw]]) -> None:
-    """Tasks solved at each budget: without a verifier, with it, with a perfect one (pass@k)."""
-    total, n = len(tasks), len(tasks[0])
-    flat = [draw for draws in tasks for draw in draws]
-    accepted = [is_right for is_accepted, is_right in flat if is_accepted]
-    rejected = [is_right for is_accepted, is_right in flat if not is_accepted]
-    one_draw = sum(statistics.mean(is_right for _, is_right in draws) for draws in tasks)
-    print(f"{total} tasks, {n} draws each")
-    print(f"accepted {len(accepted)} of {len(flat)} draws: {len(accepted) / len(flat):.3f}")
-    print(f"false accepts {len(accepted) - sum(accepted)} of {len(accepted)} accepted")
-    print(f"false rejects {sum(rejected)} of {sum(accepted) + sum(rejected)} right")
-    print("budget  one draw  rejection  pass@k   draws: expected  measured")
-    for budget in (b for b in (1, 2, 4, 8, 16, 32) if b <= n):
-        solved = sum(chance_right(draws, budget) for draws in tasks)
-        best = sum(pass_at_k(n, sum(right for _, right in draws), budget) for draws in tasks)
-        shares = [statistics.mean(is_accepted for is_accepted, _ in draws) for draws in tasks]
-        expected = statistics.mean(expected_draws(share, budget) for share in shares)
-        measured = statistics.mean(draws_until_accepted(draws, budget) for draws in tasks)
-        print(
-            f"{budget:<8}{one_draw:<10.1f}{solved:<11.1f}{best:<9.1f}{expected:>15.2f}{measured:>10.2f}"
+def compare_budgets(tasks: list[list[Draw]]) -> list[dict]:
+    """A row for each budget: the tasks solved by one draw, by rejection sampling, and by a perfect
+    verifier (pass@k); and the draws made, by the geometric law and in the order of the record."""
+    n, rows = len(tasks[0]), []
+    num_right = [sum(is_right for _, is_right in draws) for draws in tasks]
+    num_accepted = [sum(is_accepted for is_accepted, _ in draws) for draws in tasks]
+    for budget in sorted({2**i for i in range(n.bit_length())} | {n}):
+        law = [expected_draws(n, accepted, budget) for accepted in num_accepted]
+        rows.append(
+            {
+                "budget": budget,
+                "one_draw": sum(right / n for right in num_right),
+                "rejection": sum(chance_right(draws, budget) for draws in tasks),
+                "pass_at_k": sum(pass_at_k(n, right, budget) for right in num_right),
+                "draws_by_law": statistics.mean(law),
+                "draws_measured": float(
+                    statistics.mean(draws_until_accepted(draws, budget) for draws in tasks)
+                ),
+            }
         )
+    return rows
+
+
+def print_verifier(tasks: list[list[Draw]]) -> None:
+    """How good the visible tests are as a verifier, over all draws."""
+    draws = [draw for draws in tasks for draw in draws]
+    accepted = [is_right for is_accepted, is_right in draws if is_accepted]
+    num_right = sum(is_right for _, is_right in draws)
+    print(f"{len(tasks)} tasks, {len(draws)} draws, {num_right} of them right")
+    print(f"accepted {len(accepted)}; of these wrong (false accepts) {accepted.count(False)}")
+    print(f"of the right ones rejected (false rejects) {num_right - sum(accepted)}")
 
 
 def parse_args() -> argparse.Namespace:
@@ -171,7 +177,8 @@ def main() -> None:
             num_threads=args.threads,
         )
     if not evaluation.num_errors:
-        print_budgets(drawn(evaluation))
+        print_verifier(drawn(evaluation))
+        print_rows(compare_budgets(drawn(evaluation)))
     print_result(evaluation, None if args.base_url else model_config(args.model))
     if evaluation.num_errors:
         raise SystemExit(1)

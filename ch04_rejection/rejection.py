@@ -340,7 +340,7 @@ def compare_thresholds(pool: list[PooledProblem], budget: int) -> list[dict]:
 def best_threshold(rows: list[dict], name: str) -> float:
     """The most accurate threshold; of equals the lowest, which takes the fewest draws."""
     rows = [row for row in rows if row["verifier"] == name]
-    return max(rows, key=lambda row: (row["right"], -row["threshold"]))["threshold"]
+    return max(rows, key=lambda row: (round(row["right"], 9), -row["threshold"]))["threshold"]
 
 
 def parse_args() -> argparse.Namespace:
