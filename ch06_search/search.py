@@ -200,17 +200,21 @@ def reward(reward_model: ProcessRewardModel) -> Value:
 
 
 def judge(llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
-    """P("Yes") of the two when the model itself is asked if a partial solution is correct so far.
-
-    A word that is not among the 20 likeliest counts as impossible; 0.5 where neither is.
-    """
+    """P("Yes") when the model itself is asked if a partial solution is correct so far."""
     encode_chat = llm.tokenizer.encode_chat
     asked = prompts.ask(question)
     before = encode_chat(asked, enable_thinking=False)
     after = encode_chat(prompts.follow_up(asked, "", SO_FAR))[len(encode_chat(asked)) :]
     # Between them the reply's own tokens, as they were sampled: the cache knows them.
     replies = [node.ids[:-1] if node.finish_reason == "stop" else node.ids for node in nodes]
-    texts = [before + ids + after for ids in replies]
+    return probability_of_yes(llm, [before + ids + after for ids in replies])
+
+
+def probability_of_yes(llm: LLM, texts: list[list[int]]) -> tuple[list[float], Cost]:
+    """P("Yes") / (P("Yes") + P("No")) as the next token of each text, given as token ids.
+
+    A word that is not among the 20 likeliest counts as impossible; 0.5 where neither is.
+    """
     outputs = llm.generate(texts, SamplingParams(temperature=0, max_tokens=1, logprobs=20))
     (yes,), (no,) = (llm.tokenizer.encode(word) for word in ("Yes", "No"))
     scores = []
