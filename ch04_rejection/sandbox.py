@@ -123,21 +123,16 @@ def not_contained(has: frozenset[str] | None = None) -> list[str]:
     """What a candidate could do where only these layers hold it (None: those of this machine), a
     sentence each. Say it before code runs."""
     has = layers() if has is None else has
-    return [
-        sentence
-        for sentence, closing in {
-            "It can fill the memory.": {"limits"},
-            "It can read every file that you can read.": {"landlock"},
-            "It can write and delete your files.": {"landlock", "namespaces"},
-            "It can fill the disk.": {"namespaces"},
-            "It can use the network.": {"namespaces", "seccomp"},
-            "It can signal your processes, and start ones that outlive it.": {
-                "namespaces",
-                "seccomp",
-            },
-        }.items()
-        if not closing & has
-    ]
+    closed_by = {
+        "It can fill the memory.": {"limits"},
+        "It can read every file that you can read.": {"landlock"},
+        "It can write and delete your files.": {"landlock", "namespaces"},
+        "It can fill the disk.": {"namespaces"},
+        "It can use the network.": {"namespaces", "seccomp"},
+        "It can start processes without bound until its time is up.": {"seccomp"},
+        "It can signal your processes, and leave its own behind.": {"namespaces", "seccomp"},
+    }
+    return [sentence for sentence, layers_ in closed_by.items() if not layers_ & has]
 
 
 # --- The supervisor and the candidate -------------------------------------------------------------

@@ -1,0 +1,886 @@
+"""Rejection sampling: verifiers, the technique and its theory on toy data, code, and the sandbox,
+where each attack is a test that shows it contained."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import random
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from itertools import permutations
+from pathlib import Path
+from types import ModuleType
+
+import psutil
+import pytest
+
+from ch04_rejection import budgets, code_rejection, code_tasks, sandbox
+from ch04_rejection import rejection as chapter
+from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems
+from shared.evaluate import evaluate
+from shared.pool import PooledProblem, Sample, to_pool
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "ch04_rejection"
+ONLY_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the layers are Linux's")
+TASKS = {task.name: task for task in code_tasks.load_tasks()}
+
+
+# --- Verifiers ------------------------------------------------------------------------------------
+
+
+def completion(text: str, finish_reason: str = "stop", tokens: int = 5) -> Completion:
+    return Completion(text, list(range(tokens)), [-0.1] * tokens, finish_reason)
+
+
+RIGHT = "3*14=42\n45+42=87\nThe answer is \\boxed{87}."
+SLIP = "3*14=43\n45+43=88\nThe answer is \\boxed{88}."
+MISREAD = "45-3=42\nThe answer is \\boxed{42}."
+
+
+def test_the_format_wants_an_end_and_a_box():
+    texts = [
+        completion(RIGHT),
+        completion(RIGHT, "length"),
+        completion("It is 87."),
+        completion(""),
+    ]
+    assert chapter.well_formed("?", texts) == [True, False, False, False]
+    assert chapter.well_formed("?", [completion("\\boxed{8")]) == [False]
+
+
+def test_the_arithmetic_finds_slips_and_knows_nothing_of_the_question():
+    texts = [completion(RIGHT), completion(SLIP), completion(MISREAD), completion("\\boxed{87}")]
+    assert chapter.arithmetic("?", texts) == [True, False, True, False]
+    assert chapter.arithmetic("?", [completion(RIGHT, "length")]) == [False]
+
+
+class FakeReward:
+    """Scores a solution by the length of its text: only the last step counts."""
+
+    def step_scores(self, question: str, solutions: list[str]) -> list[list[float]]:
+        return [[0.0, len(text) / 100] for text in solutions]
+
+
+def test_a_reward_is_held_against_a_threshold():
+    texts = [completion(RIGHT), completion(MISREAD), completion("no answer here " * 9)]
+    scores = [len(text.text) / 100 for text in texts]
+    verifier = chapter.rewarded(FakeReward(), scores[0])
+    assert verifier("?", texts) == [True, False, False]
+    assert chapter.rewarded(FakeReward(), scores[1])("?", texts) == [True, True, False]
+    strict = chapter.both(chapter.arithmetic, verifier)
+    assert strict("?", [completion(SLIP), completion(RIGHT)]) == [False, True]
+    # So that a run does not go on in the file of another verifier:
+    assert verifier.__name__ == "reward >= 0.42" and "arithmetic" in strict.__name__
+
+
+def test_the_shipped_reward_model_tells_a_right_solution_from_a_slip():
+    reward_model = chapter.ProcessRewardModel.from_folder(device="cpu")
+    question = (
+        "Ana has 45 shells. Ana buys 3 boxes of 14 shells. How many shells does Ana have now?"
+    )
+    verifier = chapter.rewarded(reward_model, 0.5)
+    texts = [completion(f"Plan: in order.\n{text}") for text in (RIGHT, SLIP)]
+    assert verifier(question, texts) == [True, False]
+
+
+# --- The technique --------------------------------------------------------------------------------
+
+
+class FakeLLM:
+    """Replies with given solutions one after the other, and remembers what it was asked."""
+
+    name = "fake"
+
+    def __init__(self, *texts: str) -> None:
+        self.texts, self.asked = list(texts), []
+
+    def chat(self, messages, params, *, enable_thinking=True):
+        assert not enable_thinking
+        self.asked.append((params.n, params.seed))
+        drawn, self.texts = self.texts[: params.n], self.texts[params.n :]
+        cost = Cost(prompt_tokens=7, generated_tokens=5 * len(drawn), forward_passes=1)
+        return [RequestOutput([1], [completion(text) for text in drawn], cost)]
+
+
+PROBLEM = Problem("How many?", None)
+
+
+def test_it_draws_until_the_first_is_accepted():
+    llm = FakeLLM(SLIP, SLIP, RIGHT, MISREAD)
+    solution = chapter.rejection_sampling(llm, PROBLEM, n=4)
+    assert solution.answer == "87" and solution.scores == [0, 0, 1]
+    assert [c.text for c in solution.completions] == [SLIP, SLIP, RIGHT]
+    assert solution.cost == Cost(21, 15, forward_passes=3)
+    assert [n for n, _ in llm.asked] == [1, 1, 1]
+    assert len({seed for _, seed in llm.asked}) == 3, "the same seed would draw the same again"
+    assert solution.trace[-1] == {"drawn": 3, "accepted": 1}
+
+
+def test_the_budget_ends_it_and_then_all_that_was_drawn_votes():
+    slips = [f"1+1=3\nThe answer is \\boxed{{{answer}}}." for answer in (5, 6, 6)]
+    solution = chapter.rejection_sampling(FakeLLM(*slips, RIGHT), PROBLEM, n=3)
+    assert solution.answer == "6" and len(solution.completions) == 3 and solution.scores == [0] * 3
+    nothing = chapter.rejection_sampling(FakeLLM("?", "?"), PROBLEM, n=2)
+    assert nothing.answer is None
+
+
+def test_a_batch_is_paid_for_in_whole_and_its_first_accepted_answers():
+    llm = FakeLLM(SLIP, SLIP, SLIP, MISREAD, RIGHT, SLIP)
+    solution = chapter.rejection_sampling(llm, PROBLEM, n=5, batch=3)
+    assert [n for n, _ in llm.asked] == [3, 2]
+    assert solution.answer == "42" and solution.cost.generated_tokens == 25
+    assert solution.trace == [{"drawn": 3, "accepted": 0}, {"drawn": 5, "accepted": 2}]
+
+
+def test_what_a_reward_model_reads_is_counted():
+    verifier = chapter.rewarded(FakeReward(), 0.4)
+    solution = chapter.rejection_sampling(FakeLLM(MISREAD, RIGHT), PROBLEM, verifier=verifier)
+    assert solution.answer == "87"
+    assert solution.cost == Cost(14, 10, scored_tokens=10, forward_passes=2 + 2)
+
+
+def test_draws_of_the_shipped_model_differ_and_follow_the_seed(tiny):
+    def never(question, completions):
+        return [False] * len(completions)
+
+    problem = load_problems("word", split="dev", limit=1)[0]
+    run = partial(chapter.rejection_sampling, tiny, problem, n=4, verifier=never)
+    params = SamplingParams(temperature=1.0, max_tokens=40)
+    first, again, other = (
+        [c.text for c in run(params=chapter.replace(params, seed=seed)).completions]
+        for seed in (0, 0, 1)
+    )
+    assert first == again != other and len(set(first)) > 1
+
+
+# --- The theory -----------------------------------------------------------------------------------
+
+
+def sample(answer: str | None, tokens: int = 10, reward: float = 0.0, gold: str = "1") -> Sample:
+    text = f"The answer is \\boxed{{{answer}}}." if answer else "?"
+    return Sample(text, answer, answer == gold, tokens, "stop", {"reward": reward})
+
+
+def pooled(*samples: Sample) -> PooledProblem:
+    return PooledProblem("?", "1", 10, list(samples))
+
+
+def test_expected_draws_follow_the_geometric_law():
+    # Without bias: averaged over the number accepted among N draws, it is the truncated geometric
+    # mean, the sum of (1-p)^i.
+    p, total, budget = 0.3, 8, 5
+    chances = [math.comb(total, k) * p**k * (1 - p) ** (total - k) for k in range(total + 1)]
+    mean = sum(c * chapter.expected_draws(total, k, budget) for k, c in enumerate(chances))
+    assert mean == pytest.approx((1 - (1 - p) ** budget) / p)
+    assert chapter.expected_draws(8, 0, 5) == 5 and chapter.expected_draws(8, 8, 5) == 1
+
+
+def test_the_expected_outcome_is_the_mean_over_all_orders():
+    samples = [sample("1", 10), sample("2", 20), sample("3", 35), sample("3", 50), sample("1", 80)]
+    accepted = [True, True, False, False, False]
+    problem = pooled(*samples)
+    for budget in (1, 2, 4, 5):
+        found = chapter.expected_outcome(problem, accepted, budget, rng=random.Random(0))
+        runs = []
+        for order in permutations(range(5)):
+            shuffled = pooled(*(samples[i] for i in order))
+            flags = [accepted[i] for i in order]
+            runs.append(chapter.measured_outcome(shuffled, flags, budget))
+        for part in ("accepts", "draws", "tokens"):
+            mean = statistics.mean(getattr(run, part) for run in runs)
+            assert getattr(found, part) == pytest.approx(mean), part
+        if budget != 2:  # at 2 a vote of two is a tie, decided by the order
+            mean = statistics.mean(run.right for run in runs)
+            assert found.right == pytest.approx(mean, abs=0.12)
+
+
+def test_the_accuracy_is_the_precision_at_that_acceptance():
+    samples = [sample("1"), sample("1"), sample("2"), sample(None), sample(None), sample(None)]
+    accepted = [True, True, True, False, False, False]
+    for budget, accepts in ((1, 1 / 2), (2, 1 - 3 / 15), (6, 1)):
+        found = chapter.expected_outcome(pooled(*samples), accepted, budget, rng=random.Random(0))
+        assert found.accepts == pytest.approx(accepts)
+        assert found.right == pytest.approx(accepts * 2 / 3)  # the rejected answer nothing
+
+
+def test_outcomes_as_the_samples_came():
+    problem = pooled(sample("2", 10), sample("2", 20), sample("1", 30), sample("1", 40))
+    flags = [False, False, True, False]
+    run = partial(chapter.measured_outcome, problem, flags)
+    assert run(4) == chapter.Outcome(right=1, accepts=1, draws=3, tokens=60)
+    assert run(2) == chapter.Outcome(right=0, accepts=0, draws=2, tokens=30)
+    assert chapter.measured_outcome(problem, [False] * 4, 4).right == 0  # a tie: the first seen
+    assert chapter.outcomes([problem], [flags], 4, measured=True) == [run(4)]
+
+
+def test_a_perfect_verifier_is_pass_at_k():
+    pool = [pooled(sample("1"), sample("2"), sample("2"), sample("2")), pooled(*[sample("2")] * 4)]
+    flags = chapter.verdicts(pool, chapter.is_right)
+    assert flags == [[True, False, False, False], [False] * 4]
+    found = [outcome.right for outcome in chapter.outcomes(pool, flags, 2)]
+    assert found == [pytest.approx(1 / 2), 0]
+
+
+def test_the_quality_of_a_verifier():
+    pool = [pooled(sample("1"), sample("1"), sample("2")), pooled(sample("2"), sample("2"))]
+    found = chapter.quality(pool, [[True, False, True], [False, True]])
+    assert found["acceptance"] == pytest.approx(3 / 5)
+    assert found["precision"] == pytest.approx(1 / 3)
+    assert found["false_accepts"] == pytest.approx(2 / 3)
+    assert found["false_rejects"] == pytest.approx(1 / 2)
+    assert math.isnan(chapter.quality(pool, [[False] * 3, [False] * 2])["precision"])
+
+
+def test_pooled_samples_are_verified_as_completions_are():
+    text = "1+1=2\nThe answer is \\boxed{2}."
+    pool = [pooled(Sample(text, "2", False, 9, "stop", {"reward": 0.8}))]
+    named = chapter.verifiers({"reward": 0.85, "both": 0.75})
+    flags = {name: chapter.verdicts(pool, verifier) for name, verifier in named.items()}
+    assert {name for name, [[flag]] in flags.items() if flag} == {"format", "arithmetic", "both"}
+
+
+def test_a_vote_between_two_numbers_of_votes():
+    curve = [[0.0, 1.0], [0.5, 1.0], [1.0, 0.0]]
+    assert budgets.vote_of(curve, 2) == [0.5, 1.0]
+    assert budgets.vote_of(curve, 2.5) == [0.75, 0.5]
+    assert budgets.vote_of(curve, 0.3) == curve[0] and budgets.vote_of(curve, 9) == curve[2]
+
+
+def test_an_interval_covers_the_true_mean_as_often_as_it_says():
+    rng = random.Random(0)
+    covered = 0
+    for _ in range(400):
+        numbers = [rng.choice((-1.0, 0.0, 0.5, 1.0)) for _ in range(100)]
+        _, low, high = budgets.interval(numbers)
+        covered += low <= 0.125 <= high
+    assert 0.91 < covered / 400 < 0.985
+    assert budgets.interval([0.5]) == (0.5, -math.inf, math.inf)
+
+
+def test_a_threshold_is_the_most_accurate_and_of_equals_the_lowest():
+    rights = [sample("1", reward=0.7), sample("1", reward=0.9), sample("2", reward=0.6)]
+    pool = [pooled(*rights, sample("2", reward=0.5), sample("2", reward=0.4))] * 3
+    rows = chapter.compare_thresholds(pool, 5)
+    assert chapter.best_threshold(rows, "reward") == 0.65
+    reward = {row["threshold"]: row for row in rows if row["verifier"] == "reward"}
+    assert reward[0.65]["right"] == 1 and reward[0.4]["right"] == pytest.approx(2 / 5)
+    assert reward[0.95]["acceptance"] == 0 and reward[0.95]["right"] == 0  # the vote, which is "2"
+
+
+def test_rejection_beats_the_vote_at_equal_tokens_where_the_verifier_is_good():
+    text = "1+1={}\nThe answer is \\boxed{{{}}}."
+    good, bad = text.format(2, 1), text.format(3, 2)
+    right = Sample(good, "1", True, 10, "stop", {"reward": 0.9})
+    wrong = Sample(bad, "2", False, 10, "stop", {"reward": 0.1})
+    pool = [pooled(right, wrong, wrong, wrong), pooled(wrong, wrong, right, wrong)]
+    rows = chapter.compare_budgets(pool, chapter.verifiers())
+    at_4 = {row["verifier"]: row for row in rows if row["budget"] == 4}
+    assert at_4["arithmetic"]["right"] == at_4["perfect"]["right"] == 1
+    assert at_4["arithmetic"]["gain"] == pytest.approx(1 - at_4["arithmetic"]["vote"])
+    assert at_4["arithmetic"]["tokens"] == pytest.approx(10 * (1 + 3 / 4 + 2 / 4 + 1 / 4))
+    assert at_4["format"]["right"] == pytest.approx(1 / 4) and at_4["format"]["tokens"] == 10
+    table = {row["verifier"]: row for row in chapter.compare_quality(pool, chapter.verifiers())}
+    assert table["both"]["precision"] == 1 and table["both"]["to_vote_of_4"] == 1
+    assert table["both"]["draws_measured"] == 2  # the first and the third draw
+    assert table["both"]["draws_by_law"] == pytest.approx(2.5)
+
+
+# --- Code -----------------------------------------------------------------------------------------
+
+
+def test_the_tasks_are_what_they_should_be():
+    assert len(TASKS) == 36
+    for task in TASKS.values():
+        assert f"`{task.name}(" in task.prompt
+        assert len(task.visible) >= 3 and len(task.hidden) >= 5
+        calls = [json.dumps(test["args"]) for test in task.visible + task.hidden]
+        assert len(set(calls)) == len(calls), f"{task.name}: the same test twice"
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_reference_passes_and_the_hidden_tests_catch_a_plausible_mistake(name):
+    task = TASKS[name]
+    assert code_tasks.share_passed(task.reference, name, task.visible + task.hidden) == 1
+    assert code_tasks.share_passed(task.wrong, name, task.visible) == 1
+    assert code_tasks.share_passed(task.wrong, name, task.hidden) < 1
+
+
+def test_code_is_taken_out_of_a_reply():
+    block = "def f(x):\n    return x\n"
+    extract = partial(code_tasks.extract_code, name="f")
+    assert extract(f"Sure:\n```python\n{block}```\nIt returns x.") == block
+    assert extract(f"```\nprint(1)\n```\n```py\n{block}```\n```python\ndef f(): 0\n```") == block
+    assert extract(f"```python\n{block}") == block  # cut off
+    assert extract(block) == block
+
+
+def test_values_are_compared_as_json_up_to_rounding():
+    assert code_tasks.is_same(0.1 + 0.2, 0.3) and not code_tasks.is_same(0.31, 0.3)
+    assert code_tasks.is_same([1, "a"], [1, "a"]) and not code_tasks.is_same(sandbox.NO_VALUE, None)
+    assert not code_tasks.is_same("3", 3)
+
+
+def test_the_technique_on_code_keeps_the_first_accepted_program():
+    task = TASKS["next_palindrome"]
+    broken = "def next_palindrome(number):\n    return 0\n"
+    replies = [f"```python\n{code}```" for code in (broken, task.wrong, task.reference)]
+    run = partial(
+        code_rejection.sample_and_test,
+        params=SamplingParams(),
+        visible=code_rejection.unit_tests([task], "visible"),
+        hidden=code_rejection.unit_tests([task], "hidden"),
+    )
+    (problem,) = code_rejection.code_problems([task])
+    solution = run(FakeLLM(*replies), problem.without_answer(), n=3)
+    measures = [completion.measures for completion in solution.completions]
+    assert [m["visible"] for m in measures] == [0, 1, 1]
+    assert measures[1]["hidden"] < 1 and measures[2]["hidden"] == 1
+    assert solution.answer == "fails"  # a false accept came first
+    assert run(FakeLLM(*replies[::-1]), problem, n=3).answer == "passes"
+    assert run(FakeLLM(*replies), problem, n=1).answer == "fails"
+
+    evaluation = evaluate(partial(run, n=3), FakeLLM(*replies[::-1]), [problem], progress=False)
+    assert evaluation.accuracy == 1
+    assert code_rejection.drawn(evaluation) == [[(True, True), (True, False), (False, False)]]
+
+
+def test_any_budget_follows_from_the_draws_of_a_task():
+    draws = [(True, True), (True, False), (False, False), (False, True), (False, False)]
+    for budget in (1, 2, 3, 5):
+        orders = list(permutations(draws))
+        right = sum(code_rejection.chosen_draw(list(o[:budget]))[1] for o in orders) / len(orders)
+        assert code_rejection.chance_right(draws, budget) == pytest.approx(right)
+    assert code_rejection.draws_until_accepted(draws[::-1], 5) == 4
+    assert code_rejection.draws_until_accepted(draws[::-1], 3) == 3
+    rows = code_rejection.compare_budgets([draws, [(False, False)] * 5])
+    assert [row["budget"] for row in rows] == [1, 2, 4, 5]
+    assert rows[0]["rejection"] == pytest.approx(rows[0]["one_draw"]) == pytest.approx(2 / 5)
+    assert rows[-1]["rejection"] == pytest.approx(1 / 2) and rows[-1]["pass_at_k"] == 1
+    assert rows[-1]["draws_measured"] == 3  # 1 and 5
+
+
+# --- The sandbox: it works ------------------------------------------------------------------------
+
+
+def test_values_come_back():
+    code = "def f(a, b=2):\n    return (a, [b, None, True, 2.5], {'k': a})\n"
+    assert sandbox.call_function(code, "f", [[1], ["x", 3]]) == [
+        [1, [2, None, True, 2.5], {"k": 1}],
+        ["x", [3, None, True, 2.5], {"k": "x"}],
+    ]
+
+
+def test_a_call_that_fails_has_no_value_and_spoils_no_other():
+    code = "import sys\ndef f(x):\n    return {0: 1, 1: 1 / 0 if x else 0}[x] if x < 2 else sys.exit()\n"
+    values = sandbox.call_function(code, "f", [[0], [1], [2], [0]])
+    assert values == [1, sandbox.NO_VALUE, sandbox.NO_VALUE, 1]
+    assert sandbox.call_function("def f(:", "f", [[0]]) == [sandbox.NO_VALUE]
+    assert sandbox.call_function("", "f", [[0]]) == [sandbox.NO_VALUE]
+    assert sandbox.call_function("def f(x): return {1}", "f", [[0]]) == [sandbox.NO_VALUE]
+
+
+def test_a_failing_example_after_the_function_does_no_harm():
+    assert sandbox.call_function("def f(): return 1\nassert f() == 2", "f", [[]]) == [1]
+
+
+def test_the_standard_library_can_be_imported():
+    modules = "collections, datetime, decimal, fractions, functools, hashlib, heapq, itertools"
+    code = f"import {modules}, json, math, random, re, statistics, string, typing, bisect, copy\n"
+    code += "def f(): return [str(decimal.Decimal(1) / 4), hashlib.md5(b'').hexdigest()[:4]]\n"
+    assert sandbox.call_function(code, "f", [[]]) == [["0.25", "d41d"]]
+
+
+# --- The sandbox: it holds ------------------------------------------------------------------------
+
+LAYERS = {  # how to leave one out, to see that the others hold without it
+    "namespaces": ("names = enter_namespaces()", "names = []"),
+    "landlock": ("version = libc.syscall(SYS_LANDLOCK_CREATE, None, 0, 1)", "version = 0"),
+    "seccomp": ("if machine not in AUDIT_ARCH:", "if True:"),
+}
+
+
+def load_module(path: Path, source: str) -> ModuleType:
+    """Write a module's source to a file and import it from there."""
+    path.write_text(source, "utf-8")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def changed_source(*changes: tuple[str, str]) -> str:
+    """The sandbox's source with some texts replaced, each of which must be in it."""
+    source = (FOLDER / "sandbox.py").read_text("utf-8")
+    for old, new in changes:
+        assert old in source, old
+        source = source.replace(old, new)
+    return source
+
+
+def load_sandbox(folder: Path, *without: str) -> ModuleType:
+    """A copy of the sandbox, by whose path its processes can be told from others."""
+    source = changed_source(*(LAYERS[layer] for layer in without))
+    return load_module(folder / "sandbox_copy.py", source)
+
+
+@pytest.fixture(params=["all", "no namespaces", "no landlock", "no seccomp"])
+def box(request, tmp_path) -> ModuleType:
+    """The sandbox with all its layers, and without each of them."""
+    return load_sandbox(tmp_path, *request.param.removeprefix("no ").replace("all", "").split())
+
+
+def needs(box: ModuleType, *any_of: str) -> None:
+    """Skip where the system (or the sandbox under test) has none of the layers that close a door."""
+    if not set(any_of) & box.layers():
+        pytest.skip(f"none of {any_of} here: not_contained() says so")
+
+
+def survivors(box: ModuleType) -> list[psutil.Process]:
+    """Processes of this sandbox that are still there."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        is_ours = box.__file__ in (process.info["cmdline"] or [])
+        if is_ours and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
+
+
+def attempt(box: ModuleType, body: str, wall_seconds: float = 3.0) -> object:
+    """What an attack, the body of a function, returns; then nothing of it may be left."""
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    code = f"import ctypes, os, signal, socket, subprocess, sys, time\ndef f():\n{lines}"
+    start = time.monotonic()
+    (value,) = box.call_function(code, "f", [[]], wall_seconds=wall_seconds)
+    assert time.monotonic() - start < wall_seconds + 10  # on a busy machine
+    deadline = time.monotonic() + 5
+    while survivors(box) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not survivors(box)
+    return sandbox.NO_VALUE if value is box.NO_VALUE else value
+
+
+@ONLY_LINUX
+def test_the_layers_of_this_machine_are_told(box):
+    expected = {"limits", "namespaces", "landlock", "seccomp"}
+    assert "limits" in box.layers() and box.layers() <= expected
+    if box.layers() == expected:
+        assert box.not_contained() == []
+
+
+@ONLY_LINUX
+def test_without_layers_the_attacks_would_succeed(tmp_path):
+    # Else the tests below would prove nothing.
+    box = load_sandbox(tmp_path, "namespaces", "landlock", "seccomp")
+    assert box.layers() == {"limits"} and len(box.not_contained()) == 6
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    assert attempt(box, f"return open({str(secret)!r}).read()") == "secret"
+    attempt(box, f"os.chmod({str(secret)!r}, 0o600)\nopen({str(secret)!r}, 'w').write('gone')")
+    assert secret.read_text() == "gone" and secret.stat().st_mode & 0o777 == 0o600
+    shell = (
+        "return subprocess.run(['/bin/sh', '-c', 'echo 1'], capture_output=True).stdout.decode()"
+    )
+    assert attempt(box, shell) == "1\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        body = f"socket.create_connection(('127.0.0.1', {port}), timeout=1)\nreturn 1"
+        assert attempt(box, body) == 1
+
+
+@ONLY_LINUX
+def test_a_fork_bomb(box):
+    needs(box, "namespaces", "seccomp")
+    endless = "while True:\n    try: os.fork()\n    except OSError: pass"
+    a_hundred = "for _ in range(7): os.fork()\ntime.sleep(60)"  # nothing stops their birth
+    body = endless if "seccomp" in box.layers() else a_hundred
+    assert attempt(box, body, wall_seconds=1) is sandbox.NO_VALUE
+
+
+@ONLY_LINUX
+def test_a_process_that_leaves_its_group_and_stays(box):
+    needs(box, "namespaces", "seccomp")
+    body = "libc = ctypes.CDLL(None)\nlibc.prctl(1, 0, 0, 0, 0)\nif os.fork(): return 1\n"
+    attempt(box, body + "os.setsid()\nif os.fork(): os._exit(0)\ntime.sleep(60)")
+
+
+@ONLY_LINUX
+def test_another_program(box):
+    needs(box, "landlock", "seccomp")
+    body = "return subprocess.run(['/bin/sh', '-c', 'echo 1'], capture_output=True).stdout.decode()"
+    assert attempt(box, body) is sandbox.NO_VALUE
+    assert attempt(box, "os.execv('/bin/true', ['true'])\nreturn 1") is sandbox.NO_VALUE
+
+
+def test_an_endless_loop_and_a_long_sleep(tmp_path):
+    box = load_sandbox(tmp_path)
+    assert attempt(box, "while True: pass", wall_seconds=1) is sandbox.NO_VALUE
+    assert attempt(box, "time.sleep(60)", wall_seconds=1) is sandbox.NO_VALUE
+    patient = "def quiet(*_): pass\nfor s in (2, 15, 14, 24): signal.signal(s, quiet)\n"
+    assert attempt(box, patient + "while True: pass", wall_seconds=1) is sandbox.NO_VALUE
+
+
+@ONLY_LINUX
+def test_cpu_seconds_are_counted_apart_from_the_wall_clock(tmp_path):
+    start = time.monotonic()
+    attempt(load_sandbox(tmp_path), "while True: pass", wall_seconds=60)
+    assert time.monotonic() - start < 40
+
+
+def test_endless_output(tmp_path):
+    box = load_sandbox(tmp_path)
+    before = psutil.Process().memory_info().rss
+    body = "line = b'x' * 1000\nwhile True:\n    print(line)\n    sys.stderr.write('e' * 1000)"
+    assert attempt(box, body, wall_seconds=1) is sandbox.NO_VALUE
+    flood = "while True:\n    for fd in range(32):\n        try: os.write(fd, b'x' * 4096)\n"
+    attempt(box, flood + "        except OSError: pass", wall_seconds=1)
+    assert psutil.Process().memory_info().rss - before < 100 << 20
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "sys.exit(0)", "quit()", "raise KeyboardInterrupt"])
+def test_an_early_end_is_no_success(tmp_path, end):
+    box = load_sandbox(tmp_path)
+    assert attempt(box, end) is sandbox.NO_VALUE
+    code = f"import os, sys\ndef f(): return 1\n{end}"
+    assert box.call_function(code, "f", [[]]) in ([1], [box.NO_VALUE])
+
+
+@ONLY_LINUX
+def test_huge_allocations(tmp_path):
+    box = load_sandbox(tmp_path)
+    assert attempt(box, "return len('x' * 10**11)") is sandbox.NO_VALUE
+    assert attempt(box, "a = [0]\nwhile True: a = a + a") is sandbox.NO_VALUE
+    grown = "a = []\ntry:\n    while True: a.append(bytearray(1 << 20))\nexcept MemoryError:\n"
+    assert attempt(box, grown + "    return len(a)") < sandbox.MEMORY_BYTES >> 20
+
+
+@ONLY_LINUX
+def test_a_crash_of_the_interpreter(tmp_path):
+    box = load_sandbox(tmp_path)
+    assert attempt(box, "ctypes.string_at(0)") is sandbox.NO_VALUE
+    deep = "a = []\nfor _ in range(10**6): a = [a]\nreturn a"
+    assert attempt(box, deep) is sandbox.NO_VALUE
+
+
+@ONLY_LINUX
+def test_files_outside_cannot_be_read(box, tmp_path):
+    needs(box, "landlock")
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    for path in (secret, code_tasks.TASKS_FILE, "/etc/passwd", "/proc/self/environ"):
+        assert attempt(box, f"return open({str(path)!r}).read()") is sandbox.NO_VALUE
+    assert attempt(box, f"return os.listdir({str(tmp_path)!r})") is sandbox.NO_VALUE
+    by_hand = f"fd = ctypes.CDLL(None).open({str(secret)!r}.encode(), 0)\nreturn fd"
+    assert attempt(box, by_hand) == -1
+
+
+@ONLY_LINUX
+def test_files_outside_cannot_be_changed(box, tmp_path):
+    needs(box, "landlock", "namespaces")
+    kept = tmp_path / "kept.txt"
+    kept.write_text("as it was")
+    kept.chmod(0o640)
+    for change in (
+        "open({0!r}, 'w')",
+        "open({0!r}, 'a').write('more')",
+        "os.remove({0!r})",
+        "os.rename({0!r}, {0!r} + '.moved')",
+        "os.truncate({0!r}, 0)",
+        "os.link({0!r}, {0!r} + '.link')",
+        "os.symlink({0!r}, {0!r} + '.link')",
+        "os.mkdir({0!r} + '.folder')",
+    ):
+        assert attempt(box, f"return {change.format(str(kept))} or 1") is sandbox.NO_VALUE, change
+    assert kept.read_text() == "as it was"
+    assert sorted(path.name for path in tmp_path.iterdir() if "kept" in path.name) == ["kept.txt"]
+
+
+@ONLY_LINUX
+def test_a_file_s_mode_and_owner_cannot_be_changed(box, tmp_path):
+    needs(box, "namespaces", "seccomp")
+    kept = tmp_path / "kept.txt"
+    kept.touch(0o640)
+    before = kept.stat()
+    for change in ("os.chmod({!r}, 0o777)", "os.utime({!r}, (1, 1))", "os.chown({!r}, 1, 1)"):
+        attempt(box, change.format(str(kept)))
+    after = kept.stat()
+    assert (after.st_mode, after.st_mtime, after.st_uid) == (
+        before.st_mode,
+        before.st_mtime,
+        before.st_uid,
+    )
+
+
+@ONLY_LINUX
+def test_its_folder_is_small_and_goes_away(box, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    write = "open('a.txt', 'w').write('x')\nreturn open('a.txt').read()"
+    assert attempt(box, write) == "x"
+    big = "with open('big', 'wb') as file:\n    return file.write(b'x' * (2 << 20))"
+    assert attempt(box, big) is sandbox.NO_VALUE
+    if "namespaces" in box.layers():
+        many = "n = 0\ntry:\n    while True:\n        with open(str(n), 'wb') as file:\n"
+        many += "            file.write(b'x' * 10**6)\n        n += 1\nexcept OSError: return n"
+        assert attempt(box, many) < 20
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@ONLY_LINUX
+def test_the_network_is_not_there(box):
+    needs(box, "namespaces", "seccomp")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.3)
+        port = server.getsockname()[1]
+        body = f"socket.create_connection(('127.0.0.1', {port}), timeout=1)\nreturn 1"
+        assert attempt(box, body) is sandbox.NO_VALUE
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+@ONLY_LINUX
+def test_other_processes_get_no_signal(box):
+    needs(box, "namespaces", "landlock", "seccomp")
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as victim:
+        attempt(box, f"os.kill({victim.pid}, signal.SIGKILL)\nreturn 1")
+        attempt(box, "os.kill(os.getppid(), signal.SIGKILL)\nreturn 1")
+        assert victim.poll() is None
+        victim.kill()
+
+
+@ONLY_LINUX
+def test_doors_cannot_be_opened_again(box):
+    has_all = len(box.layers()) == 4
+    body = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (1 << 40, 1 << 40))\nreturn 1"
+    assert attempt(box, body) is sandbox.NO_VALUE
+    libc = "libc = ctypes.CDLL(None)\n"
+    remount = "return libc.mount(None, b'/', None, 32 | 4096, None)"
+    assert attempt(box, libc + remount) in (-1, sandbox.NO_VALUE)
+    if has_all:
+        assert attempt(box, libc + "return libc.unshare(0x10000000)") == -1
+
+
+def test_the_environment_is_not_handed_on(tmp_path, monkeypatch):
+    if os.name != "posix":
+        pytest.skip("Windows needs some of it")
+    monkeypatch.setenv("SECRET_KEY", "12345")
+    found = attempt(load_sandbox(tmp_path), "return dict(os.environ)")
+    assert "SECRET_KEY" not in found
+
+
+# --- The sandbox: its verdict cannot be forged ----------------------------------------------------
+
+TESTS = [{"args": [3], "expected": 8001}, {"args": [4], "expected": 8002}]
+FORGERIES = {
+    "prints a reply": "for fd in range(3, 20):\n    try:\n        os.write(fd, b'{\"call\": 0, \"value\": 1}\\n')\n    except OSError: pass",
+    "patches json": "import json\njson.dumps = lambda *_: '{\"call\": 0, \"value\": true}'",
+    "patches builtins": "import builtins\nbuiltins.print = builtins.all = lambda *_, **__: True",
+    "is equal to all": "class Same(int):\n    __eq__ = lambda *_: True\n    __hash__ = None\nresult = Same(3)",
+    "no JSON, but equal": "class Same:\n    __eq__ = lambda *_: True\nresult = Same()",
+    "ends well": "os._exit(0)",
+    "empties the reply": "for fd in range(3, 20):\n    try:\n        os.ftruncate(fd, 0)\n    except OSError: pass",
+    "breaks the reply": "for fd in range(3, 20):\n    try:\n        os.write(fd, b'{\"call\": 10**9}\\n[]\\n{}\\n\\xff' + b'[' * 10**5 + b'\\n')\n    except OSError: pass",
+    "wrong indices": "for fd in range(3, 20):\n    try:\n        os.write(fd, b'{\"call\": -7, \"value\": 1}\\n{\"call\": \"0\", \"value\": 1}\\n{\"call\": 1e9}\\n')\n    except OSError: pass",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_a_wrong_function_passes_no_test(forgery):
+    body = "".join(f"    {line}\n" for line in FORGERIES[forgery].splitlines())
+    code = f"import os\ndef f(x):\n    result = 1\n{body}    return result\n"
+    assert code_tasks.share_passed(code, "f", TESTS) == 0
+    at_once = f"import os\nresult = 1\n{FORGERIES[forgery]}\ndef f(x): return result\n"
+    assert code_tasks.share_passed(at_once, "f", TESTS) == 0
+
+
+def test_the_expected_values_never_reach_the_candidate(monkeypatch):
+    jobs = []
+
+    def run_job(job):
+        jobs.append(json.dumps(job))
+        return [], []
+
+    monkeypatch.setattr(sandbox, "run_job", run_job)
+    assert code_tasks.share_passed("def f(x): return x", "f", TESTS) == 0
+    assert len(jobs) == 1 and "800" not in jobs[0]
+
+
+def test_a_search_through_the_interpreter_finds_nothing():
+    code = """
+import gc, sys
+def f(x):
+    frame, found = sys._getframe(), ""
+    while frame:
+        found += repr(frame.f_locals) + repr(frame.f_globals)
+        frame = frame.f_back
+    found += repr([o for o in gc.get_objects() if isinstance(o, dict) and len(o) < 50])
+    return found[:500_000]
+"""
+    (found,) = sandbox.call_function(code, "f", [[3]])
+    assert "wall_seconds" in found and "8001" not in found  # it did see the job
+
+
+# --- The sandbox: elsewhere, and when things go wrong ---------------------------------------------
+
+
+def test_what_is_not_contained_is_said():
+    everything = sandbox.not_contained(frozenset())
+    assert len(everything) == 7 and all(s.startswith("It can ") for s in everything)
+    only_seccomp = sandbox.not_contained(frozenset({"limits", "seccomp"}))
+    assert not any("network" in s or "process" in s for s in only_seccomp)
+    assert any("read every file" in s for s in only_seccomp)
+    no_seccomp = sandbox.not_contained(frozenset({"limits", "namespaces", "landlock"}))
+    assert len(no_seccomp) == 1 and "processes" in no_seccomp[0]
+
+
+def test_it_is_said_before_code_runs(monkeypatch, capsys):
+    monkeypatch.setattr(code_rejection, "layers", frozenset)
+    monkeypatch.setattr(code_rejection, "not_contained", lambda: ["It can use the network."])
+    monkeypatch.setattr(sys, "argv", ["code_rejection.py", "--model", "no/such/model/here"])
+    with pytest.raises(SystemExit):
+        code_rejection.main()
+    said = capsys.readouterr().out
+    assert "NOT CONTAINED" in said and "network" in said and "wall clock only" in said
+
+
+def test_other_systems_keep_the_wall_clock(tmp_path):
+    source = changed_source(
+        ('IS_LINUX = sys.platform == "linux"', "IS_LINUX = False"),
+        ("GRACE_SECONDS = 6.0", "GRACE_SECONDS = 1.0"),
+    )
+    box = load_module(tmp_path / "elsewhere.py", source)
+    assert box.layers() == frozenset() and len(box.not_contained()) == 7
+    assert box.call_function("def f(x): return x + 1", "f", [[1]]) == [2]
+    assert attempt(box, "time.sleep(60)", wall_seconds=0.5) is sandbox.NO_VALUE
+
+
+def test_a_sandbox_that_does_not_start_is_an_error(tmp_path):
+    start = "    print(json.dumps(names), file=sys.stderr, flush=True)\n"
+    source = changed_source((start, '    raise OSError("no such door")\n'))
+    box = load_module(tmp_path / "broken.py", source)
+    with pytest.raises(RuntimeError, match="no such door"):
+        box.call_function("def f(): return 1", "f", [[]])
+
+
+@ONLY_LINUX
+def test_ctrl_c_leaves_nothing_behind(tmp_path):
+    box = load_sandbox(tmp_path)
+    program = "import sandbox_copy\nprint('begun', flush=True)\n"
+    program += "sandbox_copy.call_function('while True: pass', 'f', [[]], wall_seconds=30)\n"
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "begun\n"
+        deadline = time.monotonic() + 10
+        while not survivors(box) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert survivors(box)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+    assert "KeyboardInterrupt" in errors
+    time.sleep(0.5)
+    assert not survivors(box)
+
+
+# --- The scripts, for real ------------------------------------------------------------------------
+
+SUMMARY = re.compile(
+    r"accuracy (\d\.\d{3}) \[(\d\.\d{3}), (\d\.\d{3})\]  problems (\d+)  "
+    r"generated tokens (\d+)  seconds \d+\.\d"
+)
+
+
+def run(script: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(FOLDER / script), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+def test_the_script_draws_until_accepted_from_any_folder(tmp_path):
+    small = ("--limit", "6", "--n", "3", "--split", "dev", "--out", "a.jsonl")
+    done = run("rejection.py", *small, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert SUMMARY.fullmatch(done.stdout.splitlines()[-1])
+    records = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert len(records) == 6
+    for record in records:
+        assert 1 <= len(record["completions"]) == len(record["scores"]) <= 3
+        assert sum(record["scores"]) == (record["scores"][-1] == 1)  # it stops at the first
+        assert len(record["completions"]) == 3 or record["scores"][-1] == 1
+    settings = json.loads((tmp_path / "a.settings.json").read_text())["settings"]
+    assert settings["verifier"] == "arithmetic and reward >= 0.75"
+
+
+def test_the_comparison_prints_every_verifier_at_every_budget(tmp_path):
+    small = ("--compare", "--limit", "6", "--n", "4", "--split", "dev")
+    done = run("rejection.py", *small, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert SUMMARY.fullmatch(done.stdout.splitlines()[-1])
+    names = list(chapter.verifiers())
+    assert [line[0] for line in lines[1:6]] == names
+    heads, table = lines[6], [dict(zip(lines[6], line)) for line in lines[7:22]]
+    assert heads[:2] == ["verifier", "budget"]
+    assert [(row["verifier"], row["budget"]) for row in table] == [
+        (name, budget) for name in names for budget in ("1", "2", "4")
+    ]
+    best = max(table, key=lambda row: float(row["right"]))
+    assert float(table[-1]["right"]) == float(best["right"])  # the perfect verifier
+
+
+def test_the_script_chooses_a_threshold(tmp_path):
+    small = ("--choose-threshold", "--limit", "4", "--n", "4", "--split", "dev")
+    done = run("rejection.py", *small, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^choose reward 0\.\d+, both 0\.\d+$", done.stdout, re.MULTILINE)
+
+
+def test_a_recorded_pool_is_scored_by_the_shipped_reward_model(tiny):
+    reward_model = chapter.ProcessRewardModel.from_folder(device="cpu")
+    technique = partial(chapter.sample_and_score, n=3, reward_model=reward_model)
+    technique = partial(technique, params=SamplingParams(temperature=0.6, max_tokens=400))
+    problems = load_problems("word", split="dev", limit=2)
+    pool = to_pool(evaluate(technique, tiny, problems, progress=False))
+    for problem in pool:
+        live = chapter.rewarded(reward_model, 0.5)(problem.question, problem.samples)
+        assert live == chapter.noted_reward(0.5)(problem.question, problem.samples)
+
+
+def test_the_script_for_code_records_both_sets_of_tests(tmp_path):
+    small = ("--limit", "2", "--n", "2", "--max-tokens", "20", "--out", "a.jsonl")
+    done = run("code_rejection.py", *small, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("sandbox: ")
+    assert SUMMARY.fullmatch(done.stdout.splitlines()[-1])
+    records = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    for record in records:
+        assert all({"visible", "hidden"} <= each.keys() for each in record["completions"])
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        (chapter, ("--reward-model", "no/such/place/at all"), "neither a folder"),
+        (chapter, ("--verifier", "format", "--batch", "0"), "--batch"),
+        (chapter, ("--verifier", "format", "--n", "0"), "n must be at least 1"),
+        (chapter, ("--choose-threshold",), "--split dev"),
+        (code_rejection, ("--problems", "word"), "its own tasks"),
+    ],
+)
+def test_what_a_user_can_put_right_is_one_line(monkeypatch, capsys, script, arguments, message):
+    monkeypatch.setattr(sys, "argv", [script.__name__, *arguments])
+    with pytest.raises(SystemExit) as end:
+        script.main()
+    said = capsys.readouterr().err
+    assert end.value.code == 2
+    assert said.startswith("error: ") and message in said and len(said.strip().splitlines()) == 1
