@@ -148,20 +148,18 @@ def self_refine(
     """Draft, then critique and revise until the critique finds nothing (Madaan 2023).
 
     Without a gate every revision becomes the new draft, as published; with one, unless it scores
-    lower. All is greedy but for this: where a revision was refused, the same draft is revised again
-    at the temperature of `params`, since greedy decoding would only repeat itself.
+    lower. All is greedy but for this: where a revision was refused, the same draft is criticized
+    and revised again at the temperature of `params`, since greedy decoding would repeat itself.
     """
     question, greedy = problem.question, replace(params, n=1, temperature=0.0)
     outputs = [reply(llm, prompts.ask(question), greedy)]
-    draft, critique, sampling = outputs[0].completions[0], None, greedy
+    draft, sampling = outputs[0].completions[0], greedy
     solutions, scores = [draft], [gate(llm, question, draft)] if gate else []
     trace = [Round(draft.text, accepted=True, sampled=1)]
     for number in range(1, rounds + 1):
-        trace.append(Round(draft.text, critique))
-        if critique is None:  # else it is the same draft again, and its critique is known
-            outputs.append(feedback(llm, question, draft.text, greedy))
-            trace[-1].critique = critique = outputs[-1].completions[0].text
-            trace[-1].sampled += 1
+        outputs.append(feedback(llm, question, draft.text, sampling))
+        critique = outputs[-1].completions[0].text
+        trace.append(Round(draft.text, critique, sampled=1))
         if finds_nothing(critique):
             break
         outputs.append(revise(llm, question, [(draft.text, critique)], sampling))
@@ -170,10 +168,9 @@ def self_refine(
         if gate:
             scores = [scores[0], gate(llm, question, revision)]
         accepted = not gate or scores[1] >= scores[0]
-        trace[-1].revision, trace[-1].scores, trace[-1].accepted = revision.text, scores, accepted
-        trace[-1].sampled += 1
+        trace[-1] = Round(draft.text, critique, revision.text, scores, accepted, sampled=2)
         if accepted:
-            draft, critique, sampling, scores = revision, None, greedy, scores[1:]
+            draft, scores, sampling = revision, scores[1:], greedy
         else:
             sampling = replace(params, n=1, seed=params.seed + number)
     cost = sum((output.cost for output in outputs), Cost())
