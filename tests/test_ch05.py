@@ -1,0 +1,486 @@
+"""Self-refinement: the loop on scripted replies, the study of its records, the script for real."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ch05_refine import outcomes
+from ch05_refine import refine as chapter
+from shared import (
+    Completion,
+    Cost,
+    Problem,
+    RequestOutput,
+    SamplingParams,
+    extract_answer,
+    load_problems,
+    prompts,
+)
+from shared.evaluate import evaluate, load_evaluation
+from shared.pool import PooledProblem, Sample, to_pool
+from shared.scorers import judge
+from shared.tiny.documents import ALL_RIGHT
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "ch05_refine" / "refine.py"
+PROBLEM = Problem("How many?", None)
+COMPLAINT = "This step is wrong: 1+1=3"
+
+
+# --- What a critique says -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "critique",
+    [
+        ALL_RIGHT,
+        "All of the steps in the solution are correct.",
+        "Every step is right, so the answer stands.",
+        "To determine which step is wrong, let's go through each step.\n1. 2+2=4\nAll steps are correct.",
+        "There are no mistakes in the solution.",
+        "None of the steps is wrong.",
+        "No step is incorrect.",
+        "I checked the solution again: the final answer is correct.",
+        "Let's identify the mistake.\n\nTherefore, the step that is wrong is:\n\\boxed{\\text{None}}",
+    ],
+)
+def test_a_critique_that_finds_nothing(critique):
+    assert chapter.finds_nothing(critique)
+
+
+@pytest.mark.parametrize(
+    "critique",
+    [
+        COMPLAINT,
+        # What Qwen2.5-Coder-0.5B-Instruct wrote about right and wrong drafts:
+        "To determine which step is wrong, let's go through each step in detail:\n\n"
+        "Step 4: Check if the difference is correct.\nThe difference calculated in step 3 is "
+        "indeed 40 euros, which matches the cost of 5 loaves of bread.\n\n"
+        "Therefore, the step that is wrong is \\(\\boxed{3}\\).",
+        "Since the difference is indeed 57,000, the step that is wrong is:\n\n\\boxed{\\text{Step 4}}",
+        "The number of pebbles left is 10, which is not equal to 19. Therefore, the step that is "
+        "wrong is step 4.\n\nThe final answer is \\(\\boxed{4}\\).",
+        "To determine which step is wrong, let's go through the process step by step.\n"
+        "Therefore, the number of people infected after 3 days is \\(\\boxed{351}\\).",
+        # And what others may write:
+        "Not all steps are correct.",
+        "All steps are correct except that step 3 is wrong.",
+        "Step 2 has no errors. Step 3 is incorrect.",
+        "The solution is not correct.",
+        "The answer is correct, but the second step is a mistake.",
+        "The correct answer is 5.",
+        "",
+    ],
+)
+def test_a_critique_that_finds_something_or_says_nothing_of_it(critique):
+    assert not chapter.finds_nothing(critique)
+
+
+def test_patterns_take_no_longer_than_the_text_is_long():
+    assert not chapter.finds_nothing("all each every " * 30_000 + "no none of the " * 30_000)
+
+
+def test_the_verifier_names_the_first_wrong_equation_and_costs_nothing():
+    output = chapter.arithmetic(None, "?", "1+1=2\n2*3=7\n7-1=5", SamplingParams())
+    assert output.completions[0].text == "This step is wrong: 2*3=7"
+    assert output.cost == Cost() and output.completions[0].token_ids == []
+    fine = chapter.arithmetic(None, "?", "1+1=2", SamplingParams()).completions[0].text
+    assert fine == ALL_RIGHT and chapter.finds_nothing(fine)
+
+
+# --- The gates ------------------------------------------------------------------------------------
+
+
+def completion(text: str, logprobs: tuple[float, ...] = (-0.1,) * 5) -> Completion:
+    return Completion(text, list(range(len(logprobs))), list(logprobs), "stop")
+
+
+def test_likelihood_is_the_geometric_mean_of_the_tokens_probabilities():
+    half_and_eighth = completion("a", (math.log(0.5), math.log(0.125)))
+    assert chapter.likelihood(None, "?", half_and_eighth) == pytest.approx(0.25)
+
+
+def test_a_reward_looks_at_the_last_step_unless_told_otherwise():
+    class FakeReward:
+        def step_scores(self, question, solutions):
+            return [[float(line) for line in text.split("\n")] for text in solutions]
+
+    solution = completion("0.25\n0.75\n0.5")
+    assert chapter.reward(FakeReward())(None, "?", solution) == 0.5
+    assert chapter.reward(FakeReward(), "min")(None, "?", solution) == 0.25
+    assert chapter.reward(FakeReward(), "min").__name__ == "reward_min"
+
+
+def test_the_model_is_asked_about_the_solution(tiny):
+    for text in ("The answer is \\boxed{57}.", "57"):
+        found = chapter.own_judgement(tiny, "How many?", completion(text))
+        assert found == pytest.approx(judge(tiny, "How many?", text), abs=1e-5)
+
+
+# --- Self-refine ----------------------------------------------------------------------------------
+
+
+class ScriptedLLM:
+    """Gives the replies of a script, and remembers what it was asked."""
+
+    def __init__(self, *replies: str) -> None:
+        self.replies, self.asked, self.params = list(replies), [], []
+
+    def chat(self, messages, params, *, enable_thinking=True):
+        assert params.n == 1 and not enable_thinking
+        self.asked.append([message["content"] for message in messages])
+        self.params.append(params)
+        cost = Cost(prompt_tokens=7, generated_tokens=5, forward_passes=5)
+        return [RequestOutput([1], [completion(self.replies.pop(0))], cost)]
+
+
+def worth(llm, question, solution: Completion) -> float:
+    """A gate that knows the number in the box to be the score."""
+    return float(extract_answer(solution.text))
+
+
+def boxed(answer: float) -> str:
+    return f"\\boxed{{{answer}}}"
+
+
+def test_without_a_gate_every_revision_is_the_next_draft():
+    llm = ScriptedLLM(boxed(5), COMPLAINT, boxed(3), COMPLAINT, boxed(4))
+    solution = chapter.self_refine(llm, PROBLEM, rounds=2)
+    assert solution.answer == "4" and not llm.replies
+    assert [c.text for c in solution.completions] == [
+        boxed(5),
+        COMPLAINT,
+        boxed(3),
+        COMPLAINT,
+        boxed(4),
+    ]
+    assert solution.cost == Cost(prompt_tokens=35, generated_tokens=25, forward_passes=25)
+    assert [params.temperature for params in llm.params] == [0] * 5
+    first, second, third = solution.trace
+    assert first["draft"] == boxed(5) and first["accepted"] and first["sampled"] == 1
+    assert (second["draft"], second["critique"], second["revision"]) == (
+        boxed(5),
+        COMPLAINT,
+        boxed(3),
+    )
+    assert third["draft"] == boxed(3) and third["accepted"] and third["scores"] == []
+    json.dumps(solution.trace)
+
+
+def test_a_round_sees_its_own_draft_only_in_the_words_of_the_prompts():
+    llm = ScriptedLLM(boxed(5), COMPLAINT, boxed(3), COMPLAINT, boxed(4))
+    chapter.self_refine(llm, PROBLEM, rounds=2)
+    (question,) = llm.asked[0]
+    assert question == prompts.ask("How many?")[0]["content"]
+    assert llm.asked[1] == [question, boxed(5), prompts.CRITIQUE]
+    assert llm.asked[2] == [question, boxed(5), prompts.CRITIQUE, COMPLAINT, prompts.REVISE]
+    assert llm.asked[4] == [question, boxed(3), prompts.CRITIQUE, COMPLAINT, prompts.REVISE]
+
+
+def test_it_ends_when_the_critique_finds_nothing():
+    llm = ScriptedLLM(boxed(5), COMPLAINT, boxed(3), ALL_RIGHT, "never asked for")
+    solution = chapter.self_refine(llm, PROBLEM, rounds=9)
+    assert solution.answer == "3" and llm.replies == ["never asked for"]
+    assert solution.trace[-1]["revision"] is None and not solution.trace[-1]["accepted"]
+    at_once = chapter.self_refine(ScriptedLLM(boxed(5), ALL_RIGHT), PROBLEM)
+    assert at_once.answer == "5" and len(at_once.trace) == 2
+
+
+def test_no_rounds_are_one_greedy_answer():
+    assert chapter.self_refine(ScriptedLLM(boxed(5)), PROBLEM, rounds=0).answer == "5"
+
+
+def test_a_gate_refuses_what_scores_lower_and_takes_what_scores_the_same():
+    llm = ScriptedLLM(
+        boxed(5), COMPLAINT, boxed(3), COMPLAINT, "again \\boxed{5}", COMPLAINT, boxed(8)
+    )
+    solution = chapter.self_refine(llm, PROBLEM, rounds=3, gate=worth)
+    assert solution.answer == "8"
+    assert [r["accepted"] for r in solution.trace] == [True, False, True, True]
+    assert [r["scores"] for r in solution.trace] == [[], [5, 3], [5, 5], [5, 8]]
+    assert [r["draft"] for r in solution.trace] == [boxed(5)] * 3 + ["again \\boxed{5}"]
+
+
+def test_the_answer_after_a_refusal_is_the_draft_s():
+    llm = ScriptedLLM(boxed(5), COMPLAINT, boxed(3))
+    assert chapter.self_refine(llm, PROBLEM, rounds=1, gate=worth).answer == "5"
+
+
+def test_only_after_a_refusal_it_samples_each_time_with_a_seed_of_its_own():
+    replies = [boxed(5), *[COMPLAINT, boxed(3)] * 2, COMPLAINT, boxed(6), COMPLAINT, boxed(7)]
+    llm = ScriptedLLM(*replies)
+    params = SamplingParams(temperature=0.6, max_tokens=99, seed=100)
+    assert chapter.self_refine(llm, PROBLEM, rounds=4, params=params, gate=worth).answer == "7"
+    assert [p.temperature for p in llm.params] == [0, 0, 0, 0.6, 0.6, 0.6, 0.6, 0, 0]
+    assert [p.seed for p in llm.params[3:7]] == [101, 101, 102, 102]
+    assert {p.max_tokens for p in llm.params} == {99}
+
+
+def test_a_gate_that_reads_costs_what_it_reads():
+    replies = (boxed(5), COMPLAINT, boxed(3))
+    read = chapter.self_refine(ScriptedLLM(*replies), PROBLEM, rounds=1, gate=worth)
+    assert read.cost == Cost(21, 15, scored_tokens=10, forward_passes=15 + 2)
+    free = chapter.self_refine(ScriptedLLM(*replies), PROBLEM, rounds=1, gate=chapter.likelihood)
+    assert free.cost.scored_tokens == 0
+
+
+def test_the_verifier_takes_the_place_of_the_critique():
+    llm = ScriptedLLM("1+1=3\n\\boxed{3}", "1+1=2\n\\boxed{2}")
+    solution = chapter.self_refine(llm, PROBLEM, rounds=5, feedback=chapter.arithmetic)
+    assert solution.answer == "2" and len(llm.asked) == 2
+    assert llm.asked[1][2:] == [prompts.CRITIQUE, "This step is wrong: 1+1=3", prompts.REVISE]
+    assert solution.trace[-1]["critique"] == ALL_RIGHT
+
+
+# --- Reflexion ------------------------------------------------------------------------------------
+
+
+def test_reflexion_tries_until_the_test_passes():
+    llm = ScriptedLLM(boxed(1), "one", boxed(2), "two", boxed(3), "never asked for")
+    solution = chapter.reflexion(llm, PROBLEM, rounds=9, passes=lambda text: text == boxed(3))
+    assert solution.answer == "3" and llm.replies == ["never asked for"]
+    assert [r["critique"] for r in solution.trace] == [None, "one", "two"]
+    assert solution.cost.generated_tokens == 25 and len(solution.completions) == 5
+
+
+def test_reflexion_remembers_the_last_failures_with_the_reflections():
+    llm = ScriptedLLM(boxed(1), "one", boxed(2), "two", boxed(3), "three", boxed(4))
+    solution = chapter.reflexion(llm, PROBLEM, rounds=3, passes=lambda text: False, memory=2)
+    assert solution.answer == "4" and not llm.replies
+    first, second, third = (
+        [boxed(i), prompts.CRITIQUE, word, prompts.REVISE]
+        for i, word in enumerate(("one", "two", "three"), 1)
+    )
+    assert llm.asked[4][1:] == first + second
+    assert llm.asked[6][1:] == second + third
+    assert llm.asked[5][1:] == [boxed(3), prompts.CRITIQUE]  # it reflects on one try at a time
+
+
+def test_the_test_of_reflexion_is_the_arithmetic():
+    llm = ScriptedLLM("1+1=3\n\\boxed{3}", "hm", "1+1=2\n\\boxed{2}")
+    assert chapter.reflexion(llm, PROBLEM).answer == "2"
+    assert chapter.reflexion(ScriptedLLM("1+1=2\n\\boxed{2}"), PROBLEM).answer == "2"
+
+
+# --- All ways at once -----------------------------------------------------------------------------
+
+
+def test_the_same_request_is_worked_on_once():
+    llm = ScriptedLLM("a", "b", "c")
+    shared = chapter.Shared(llm)
+    ask, greedy = prompts.ask("?"), SamplingParams(temperature=0)
+    reply = partial(shared.chat, enable_thinking=False)
+    assert reply(ask, greedy) is reply(ask, greedy)
+    assert reply(ask, SamplingParams(temperature=0, seed=1))[0].completions[0].text == "b"
+    assert reply(prompts.ask("!"), greedy)[0].completions[0].text == "c"
+
+
+@pytest.fixture(scope="module")
+def recorded(tiny, tmp_path_factory):
+    """Five problems refined in every way, as their records say."""
+    path = tmp_path_factory.mktemp("ch05") / "refine.jsonl"
+    gates = {"judge": chapter.own_judgement, "likelihood": chapter.likelihood}
+    ways = list(chapter.ways_to_refine(gates))
+    technique = partial(
+        chapter.refine_in_ways,
+        n=3,
+        params=chapter.PARAMS,
+        rounds=2,
+        gates=gates,
+        ways=ways,
+        answer_of="judge",
+        vote=True,
+    )
+    problems = load_problems("word", split="dev", limit=5)
+    evaluate(technique, tiny, problems, out=path, progress=False)
+    evaluation = load_evaluation(path)
+    assert not evaluation.num_errors
+    return gates, evaluation
+
+
+def test_the_records_say_what_each_way_would_have_done_alone(tiny, recorded):
+    gates, evaluation = recorded
+    pool = to_pool(evaluation)
+    ways = chapter.ways_to_refine(gates)
+    assert outcomes.ways_of(pool) == list(ways) and len(ways) == 6
+    for way, technique in ways.items():
+        alone = evaluate(
+            partial(technique, rounds=2, params=chapter.PARAMS),
+            tiny,
+            load_problems("word", split="dev", limit=5),
+            progress=False,
+        )
+        for problem, record in zip(pool, alone.records):
+            final = outcomes.draft_after(problem, way, 2)
+            assert final.answer == record.predicted and final.is_right == record.correct
+            assert outcomes.tokens_after(problem, way, 2) == record.generated_tokens
+            assert "critique" not in final.measures
+    total = sum(sample.num_tokens for problem in pool for sample in problem.samples)
+    assert evaluation.cost.generated_tokens == total  # what is shared is generated once
+
+
+def test_every_solution_has_every_score_and_no_critique_has_one(recorded):
+    _, evaluation = recorded
+    samples = [s for problem in to_pool(evaluation) for s in problem.samples]
+    solutions = [s for s in samples if "critique" not in s.measures]
+    assert all({"judge", "likelihood"} <= s.measures.keys() for s in solutions)
+    assert len(solutions) < len(samples)
+    assert not any("judge" in s.measures for s in samples if "critique" in s.measures)
+    for solution in solutions:
+        recorded_score = solution.measures["likelihood"]
+        assert outcomes.score_of(solution, "likelihood") == pytest.approx(recorded_score, abs=1e-3)
+
+
+def test_the_answer_is_that_of_the_way_asked_for(recorded):
+    _, evaluation = recorded
+    for problem, record in zip(to_pool(evaluation), evaluation.records):
+        assert outcomes.draft_after(problem, "judge", 2).answer == record.predicted
+
+
+def test_the_samples_are_those_of_a_vote(tiny, recorded):
+    _, evaluation = recorded
+    pool = to_pool(evaluation)
+    problem = load_problems("word", split="dev", limit=1)[0]
+    params = SamplingParams(n=3, temperature=0.6, max_tokens=700)
+    (output,) = tiny.chat(prompts.ask(problem.question), params, enable_thinking=False)
+    drawn = outcomes.drawn_samples(pool)[problem.question]
+    assert [s.text for s in drawn] == [c.text for c in output.completions]
+
+
+# --- Counting what becomes of drafts --------------------------------------------------------------
+
+
+def sample(answer: str, tokens: int, **measures: float) -> Sample:
+    named = {name.replace("_", "/"): float(value) for name, value in measures.items()}
+    return Sample("text", answer, answer == "1", tokens, "stop", {"logprob": -1.0} | named)
+
+
+def pooled(question: str, *samples: Sample) -> PooledProblem:
+    return PooledProblem(question, "1", 10, list(samples))
+
+
+KEPT = pooled("a", sample("1", 10, g_0=1), sample("?", 2, g_1=0), sample("2", 20, g_1=0))
+BROKEN = pooled("b", sample("1", 10, g_0=1), sample("?", 2, g_1=0), sample("2", 20, g_1=1))
+REPAIRED = pooled("c", sample("2", 10, g_0=1), sample("2", 20, g_1=0), sample("1", 30, g_2=1))
+UNREPAIRED = pooled("d", sample("2", 10, g_0=1), sample("?", 2, g_1=0))
+POOL = [KEPT, BROKEN, REPAIRED, UNREPAIRED, REPAIRED]
+
+
+def test_drafts_and_tokens_after_each_round():
+    assert [outcomes.draft_after(REPAIRED, "g", k).answer for k in range(4)] == ["2", "2", "1", "1"]
+    assert [outcomes.tokens_after(REPAIRED, "g", k) for k in range(4)] == [10, 30, 60, 60]
+    again = pooled("e", sample("1", 10, g_0=1, g_2=1), sample("2", 20, g_1=1))
+    assert [outcomes.draft_after(again, "g", k).answer for k in range(3)] == ["1", "2", "1"]
+    assert outcomes.tokens_after(again, "g", 2) == 40  # the first text twice
+    with pytest.raises(ValueError, match="'h'"):
+        outcomes.draft_after(REPAIRED, "h", 1)
+
+
+def test_outcomes_are_counted():
+    assert outcomes.ways_of(POOL) == ["g"]
+    counts = outcomes.count_outcomes(POOL, "g", 2)
+    assert counts == {"kept": 1, "broken": 1, "repaired": 2, "unrepaired": 1}
+    assert outcomes.count_outcomes(POOL, "g", 1)["repaired"] == 0
+    assert outcomes.count_outcomes(POOL, "g", 0)["kept"] == 2
+
+
+def test_as_many_samples_as_the_tokens_buy():
+    drawn = {"a": [sample("1", 10)] * 4, "b": [sample("1", 30)] * 5}
+    assert outcomes.samples_for(1, {"a": drawn["a"]}) == 1
+    assert outcomes.samples_for(26, {"a": drawn["a"]}) == 3
+    assert outcomes.samples_for(1000, drawn) == 4  # no problem has fewer
+
+
+def test_votes_and_best_samples_of_the_first_n():
+    drawn = {
+        "a": [sample("2", 5, g=0.2), sample("1", 5, g=0.9), sample("1", 5, g=0.1)],
+        "b": [sample("1", 5, g=0.2), sample("2", 5, g=0.9), sample("2", 5, g=0.1)],
+    }
+    pool = [pooled("a"), pooled("b")]
+    assert outcomes.vote_is_right(pool, drawn, 1) == [False, True]
+    assert outcomes.vote_is_right(pool, drawn, 3) == [True, False]
+    assert outcomes.best_is_right(pool, drawn, 3, "g") == [True, False]
+    assert outcomes.best_is_right(pool, drawn, 1, "g") == [False, True]
+
+
+def test_the_comparison_is_paired_with_the_draft_and_with_samples_at_equal_cost():
+    drawn = {q: [sample("1", 30, g=0.5), sample("2", 30, g=0.9)] for q in "abcd"}
+    draft, gated = outcomes.compare_ways(POOL, ["g"], 2, drawn)
+    assert draft["accuracy"] == 0.4 and draft["gain"] == (0, 0, 0)
+    assert gated["accuracy"] == pytest.approx(3 / 5) and gated["gain"][0] == pytest.approx(1 / 5)
+    assert gated["gain"][1] < 0.2 < gated["gain"][2]
+    assert gated["tokens"] == pytest.approx((32 + 32 + 60 + 12 + 60) / 5)
+    assert (draft["n"], gated["n"]) == (1, 1)  # 39 tokens buy one sample of 30
+    assert gated["vote"] == 1 and gated["above vote"][0] == pytest.approx(-2 / 5)
+    assert gated["best"] == 1 and "best" not in draft
+    assert "vote" not in outcomes.compare_ways(POOL, ["g"], 2)[0]
+
+
+def test_a_pool_of_samples_alone_is_what_votes():
+    only = [PooledProblem("a", "1", 10, [Sample("t", "1", True, 5, "stop", {"judge": 0.5})])]
+    assert outcomes.drawn_samples(only) == {"a": only[0].samples}
+    assert outcomes.drawn_samples([KEPT]) == {"a": []}
+
+
+# --- The script, for real -------------------------------------------------------------------------
+
+SUMMARY = re.compile(
+    r"accuracy (\d\.\d{3}) \[(\d\.\d{3}), (\d\.\d{3})\]  problems (\d+)  "
+    r"generated tokens (\d+)  seconds \d+\.\d"
+)
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(SCRIPT), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+def test_the_script_refines_in_one_way_from_any_folder(tmp_path):
+    done = run("--limit", "4", "--split", "dev", "--rounds", "1", "--out", "a.jsonl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    accuracy, low, high, problems, _ = SUMMARY.fullmatch(done.stdout.splitlines()[-1]).groups()
+    assert float(low) <= float(accuracy) <= float(high) and int(problems) == 4
+    settings = json.loads((tmp_path / "a.settings.json").read_text())["settings"]
+    assert settings["ways"] == ["reward"] and settings["gates"]["reward"] == "reward_last"
+
+
+def test_the_comparison_prints_every_way_and_votes_from_a_recorded_pool(tmp_path):
+    small = ("--compare", "--limit", "4", "--split", "dev", "--rounds", "1", "--n", "2")
+    done = run(*small, "--gates", "likelihood", "reward", "--out", "a.jsonl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert SUMMARY.fullmatch(lines[-1])
+    names = ["the draft", "ungated", "likelihood", "reward", "arithmetic", "arithmetic + reward"]
+    names.append("reflexion")
+    table = [line[:20].strip() for line in lines if re.search(r"[+-]\d\.\d{3} \[", line)]
+    assert table == names * 2
+    samples_of = ("--gates", "judge", "--pool", "a.jsonl", "--out", "b.jsonl")
+    again = run(*small, *samples_of, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    records = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
+    assert not [c for record in records for c in record["completions"] if "sample" in c]
+    assert "at equal cost" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--reward-model", "no/such/place/at all"), "neither a folder"),
+        (("--rounds", "0"), "rounds must be at least 1"),
+        (("--way", "backwards"), "way must be one of ungated"),
+        (("--pool", "nothing.jsonl", "--compare"), "nothing"),
+    ],
+)
+def test_what_a_user_can_put_right_is_one_line(tmp_path, arguments, message):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
