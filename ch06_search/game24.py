@@ -19,7 +19,7 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations
 
-from ch06_search.search import probability_of_yes
+from ch06_search.values import probability_of_yes
 from shared import LLM, load_problems, prompts
 from shared.cli import HelpFormatter, friendly_errors
 

@@ -22,9 +22,9 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from ch06_search.values import SO_FAR, StepReader, arithmetic, judge, reward
 from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
 from shared.answers import final_answer, normalize_answer
-from shared.arithmetic import wrong_equations
 from shared.cli import add_common_flags, friendly_errors, run
 from shared.scorers import ProcessRewardModel
 
@@ -33,7 +33,6 @@ STEP_TOKENS = 128  # a step that is longer is cut here, and goes on as the next 
 SEED_STEP = (
     1_000  # between the seeds of successive requests, so that runs with seeds 0, 1, … differ
 )
-SO_FAR = "Is this solution correct so far? Answer Yes or No."
 
 
 @dataclass(eq=False)
@@ -63,6 +62,11 @@ class Node:
     def is_finished(self) -> bool:
         """Whether there is nothing to add."""
         return self.finish_reason != ""
+
+    @property
+    def step(self) -> str:
+        """What the last step added to the text."""
+        return self.text[len(self.parent.text) :] if self.parent else ""
 
     @property
     def path(self) -> list[Node]:
@@ -110,17 +114,18 @@ class Tree:
             outputs = self.llm.generate([self.prompt_ids + node.ids for node in group], params)
             for node, output in zip(group, outputs):
                 self.cost += output.cost
-                children[node] = [self.add_child(node, c) for c in output.completions]
+                children[node] = [self.add_child(node, c, params.stop) for c in output.completions]
         found = [children[node].pop(0) for node in nodes for _ in range(k)]
-        empty = [child for child in found if not child.text.strip() and not child.is_finished]
+        empty = [child for child in found if not child.step.strip() and not child.is_finished]
         more = iter(self.expand(empty, **changes) if empty else [])
         return [next(more) if child in empty else child for child in found]
 
-    def add_child(self, node: Node, step: Completion) -> Node:
+    def add_child(self, node: Node, step: Completion, stops: tuple[str, ...]) -> Node:
         """The child that a sampled step leads to; a new one unless it was sampled before."""
         ids = node.ids + step.token_ids
         text = self.llm.tokenizer.decode(ids)
-        is_end = step.finish_reason == "stop" and self.step_end not in text[len(node.text) :]
+        stopped = any(stop in text[len(node.text) :] for stop in stops)
+        is_end = step.finish_reason == "stop" and not stopped
         if is_end:
             text = self.llm.tokenizer.decode(ids[:-1])  # without the end-of-turn token
         child = node.children.get(text)
@@ -141,11 +146,13 @@ class Tree:
             for node, score in zip(new, scores):
                 node.score = score
 
-    def solution(self) -> Solution:
-        """The finished paths, and the answer whose scores add up to the most."""
-        self.rate(self.finished)
-        paths = [completion_of(node) for node in self.finished]
-        scores = [node.score for node in self.finished]
+    def solution(self, ends: list[Node] | None = None) -> Solution:
+        """The finished paths (all of them, or `ends`), and the answer whose scores add up to the
+        most."""
+        ends = self.finished if ends is None else ends
+        self.rate(ends)
+        paths = [completion_of(node) for node in ends]
+        scores = [node.score for node in ends]
         answer = weighted_vote([final_answer(path) for path in paths], scores)
         return Solution(answer, paths, self.cost, scores, drawing(self.root))
 
@@ -175,59 +182,13 @@ def drawing(root: Node) -> list[dict]:
         {
             "node": number[node],
             "parent": number[node.parent],
-            "step": node.text[len(node.parent.text) :].strip(),
+            "step": node.step.strip(),
             "score": node.score,
             "count": node.count,
             "is_finished": node.is_finished,
         }
         for node in nodes[1:]
     ]
-
-
-# --- Values of partial solutions ------------------------------------------------------------------
-
-
-def reward(reward_model: ProcessRewardModel) -> Value:
-    """The value that a process reward model gives to the last step so far."""
-
-    def reward_value(llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
-        steps = reward_model.step_scores(question, [node.text for node in nodes])
-        num_tokens = sum(len(node.ids) for node in nodes)
-        cost = Cost(scored_tokens=num_tokens, forward_passes=len(nodes))
-        return [scores[-1] for scores in steps], cost
-
-    return reward_value
-
-
-def judge(llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
-    """P("Yes") when the model itself is asked if a partial solution is correct so far."""
-    encode_chat = llm.tokenizer.encode_chat
-    asked = prompts.ask(question)
-    before = encode_chat(asked, enable_thinking=False)
-    after = encode_chat(prompts.follow_up(asked, "", SO_FAR))[len(encode_chat(asked)) :]
-    # Between them the reply's own tokens, as they were sampled: the cache knows them.
-    replies = [node.ids[:-1] if node.finish_reason == "stop" else node.ids for node in nodes]
-    return probability_of_yes(llm, [before + ids + after for ids in replies])
-
-
-def probability_of_yes(llm: LLM, texts: list[list[int]]) -> tuple[list[float], Cost]:
-    """P("Yes") / (P("Yes") + P("No")) as the next token of each text, given as token ids.
-
-    A word that is not among the 20 likeliest counts as impossible; 0.5 where neither is.
-    """
-    outputs = llm.generate(texts, SamplingParams(temperature=0, max_tokens=1, logprobs=20))
-    (yes,), (no,) = (llm.tokenizer.encode(word) for word in ("Yes", "No"))
-    scores = []
-    for output in outputs:
-        (top,) = output.completions[0].top_logprobs
-        p_yes, p_no = (math.exp(top.get(word, -math.inf)) for word in (yes, no))
-        scores.append(p_yes / (p_yes + p_no) if p_yes + p_no else 0.5)
-    return scores, sum((output.cost for output in outputs), Cost())
-
-
-def arithmetic(llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
-    """0 where an equation so far is wrong, else 1: a value that costs nothing."""
-    return [float(not wrong_equations(node.text)) for node in nodes], Cost()
 
 
 # --- The searches ---------------------------------------------------------------------------------
@@ -254,7 +215,7 @@ def beam_search(
     value: Value,
     params: SamplingParams = PARAMS,
     step_end: str = "\n",
-    branch: int = 4,
+    branch: int = 2,
 ) -> Solution:
     """Sample n first steps, keep the best n / branch, sample `branch` next steps of each, and so on
     (Snell 2024, section 5.2), until n paths are finished."""
@@ -301,11 +262,11 @@ def best_first(
     step_end: str = "\n",
     branch: int = 4,
 ) -> Solution:
-    """Always go on from the best node anywhere in the tree (tree of thoughts, Yao 2023), until n
-    paths are finished."""
+    """Always go on from the best node of the whole tree (Yao 2023 calls it tree of thoughts), until
+    n / branch paths are finished: then about as much was sampled as for n whole solutions."""
     tree = Tree(llm, problem, value, params, step_end)
     frontier = [tree.root]
-    while frontier and len(tree.finished) < n:
+    while frontier and len(tree.finished) < max(1, n // branch):
         (node,) = best(tree, frontier, 1)
         frontier.remove(node)
         frontier += unfinished(tree.expand([node], branch))
@@ -320,24 +281,28 @@ def lookahead(
     value: Value,
     params: SamplingParams = PARAMS,
     step_end: str = "\n",
-    branch: int = 4,
+    branch: int = 2,
     depth: int = 2,
 ) -> Solution:
-    """Beam search that judges a step by where `depth` greedy steps more would lead (Snell 2024)."""
+    """Beam search that judges a step by where `depth` greedy steps more lead (Snell 2024)."""
     tree = Tree(llm, problem, value, params, step_end)
     beams = unfinished(tree.expand([tree.root], n))
     while beams and (room := n - len(tree.finished)) > 0:
-        width = math.ceil(room / branch)
-        if len(beams) > width:
-            ends = beams
-            for _ in range(depth):
-                further = iter(tree.expand(unfinished(ends), temperature=0))
-                ends = [end if end.is_finished else next(further) for end in ends]
-            tree.rate(ends)
-            by_score = sorted(range(len(beams)), key=lambda i: -ends[i].score)
-            beams = [beams[i] for i in by_score[:width]]
+        look_ahead(tree, beams, depth)
+        beams = best(tree, beams, math.ceil(room / branch))
         beams = unfinished(tree.expand(beams, max(1, room // len(beams))))
     return tree.solution()
+
+
+def look_ahead(tree: Tree, nodes: list[Node], depth: int) -> None:
+    """Give each node the score of where `depth` greedy steps lead from it."""
+    ends = nodes
+    for _ in range(depth):
+        further = iter(tree.expand([end for end in ends if not end.is_finished], temperature=0))
+        ends = [end if end.is_finished else next(further) for end in ends]
+    tree.rate(ends)
+    for node, end in zip(nodes, ends):
+        node.score = end.score
 
 
 def mcts(
@@ -384,10 +349,10 @@ def expansion(tree: Tree, leaf: Node, branch: int) -> Node:
 
 
 def rollout(tree: Tree, node: Node) -> float:
-    """Write the solution to its end, in one go; its score."""
+    """Write the solution to its end, greedily and in one go; its score."""
     if not node.is_finished:
         room = tree.params.max_tokens - len(node.ids)
-        (node,) = tree.expand([node], max_tokens=room, stop=())
+        (node,) = tree.expand([node], max_tokens=room, stop=(), temperature=0)
     tree.rate([node])
     return node.score
 
@@ -425,7 +390,7 @@ def particle_filter(
         weights = [node.score / max(old, 1e-9) for node, old in zip(particles, before)]
         particles = resample(particles, weights, rng)
         before = [node.score for node in particles]
-    return tree.solution()
+    return tree.solution(particles)
 
 
 def resample(nodes: list[Node], weights: list[float], rng: random.Random) -> list[Node]:
@@ -459,7 +424,7 @@ def parse_args() -> argparse.Namespace:
     add("--method", choices=METHODS, default="beam", help="which nodes to go on from")
     add("--value", choices=["reward", "judge", "arithmetic"], default="reward", help="what judges")
     add("--reward-model", default="tiny", metavar="R", help="tiny, a folder or a hub id")
-    add("--branch", type=int, default=4, help="next steps sampled of a node (not for particles)")
+    add("--branch", type=int, metavar="B", help="next steps of a node; None: the method's own")
     add("--step-end", default="\n", help="the text that ends a step")
     parser.set_defaults(temperature=PARAMS.temperature, max_tokens=PARAMS.max_tokens)
     return parser.parse_args()
@@ -468,13 +433,16 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Search with one method and one value."""
     args = parse_args()
-    value = {"judge": judge, "arithmetic": arithmetic}.get(args.value)
-    if value is None:
+    value = arithmetic
+    if args.value == "judge":
+        value = judge(prompts.JUDGE if args.model == "tiny" else SO_FAR)
+    if args.value == "reward":
         with friendly_errors():
             dtype = getattr(torch, args.dtype or "float32")
-            value = reward(ProcessRewardModel.from_folder(args.reward_model, args.device, dtype))
+            model = ProcessRewardModel.from_folder(args.reward_model, args.device, dtype)
+            value = reward(model) if model.separated else StepReader(model)
     options = {"value": value, "step_end": args.step_end.replace("\\n", "\n")}
-    if args.method != "particles":
+    if args.branch:
         options["branch"] = args.branch
     run(METHODS[args.method], args, **options)
 

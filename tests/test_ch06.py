@@ -1,0 +1,715 @@
+"""Chapter 6: searches over solution paths, against exhaustive search on small trees."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import random
+import re
+import subprocess
+import sys
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from ch06_search import compare as comparison
+from ch06_search import game24, values
+from ch06_search import search as chapter
+from ch06_search.search import Node, Tree
+from ch06_search.values import StepReader
+from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems, prompts
+from shared.answers import extract_answer
+from shared.arithmetic import value_of
+from shared.pool import PooledProblem, Sample
+from shared.scorers import ProcessRewardModel
+
+SCRIPT = Path(chapter.__file__)
+PROBLEM = Problem("Which word?", None)
+END = chr(3)  # the toy model's end-of-turn token
+ASKED = "<user>Which word?\n" + prompts.STEP_BY_STEP + "<assistant>"
+
+
+# --- A toy model: a tree of letters, a letter a line, whose probabilities and values we set --------
+
+
+class ToyTokenizer:
+    """A character is a token."""
+
+    def encode(self, text: str) -> list[int]:
+        return [ord(character) for character in text]
+
+    def decode(self, ids: list[int]) -> str:
+        return "".join(map(chr, ids))
+
+    def encode_chat(self, messages, enable_thinking=True) -> list[int]:
+        turns = [f"<{message['role']}>{message['content']}" for message in messages]
+        return self.encode("".join(turns) + "<assistant>")
+
+
+class ToyLLM:
+    """`steps(reply)` gives the next lines and their probabilities; a line without "\\n" ends it."""
+
+    def __init__(self, steps) -> None:
+        self.steps, self.tokenizer, self.calls = steps, ToyTokenizer(), []
+
+    def generate(self, texts, params):
+        self.calls.append(([self.reply(ids) for ids in texts], params))
+        return [self.output(ids, params) for ids in texts]
+
+    def reply(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(ids).rpartition("<assistant>")[2]
+
+    def output(self, ids, params) -> RequestOutput:
+        samples = [self.sample(ids, params, i) for i in range(params.n)]
+        generated = sum(len(sample.token_ids) for sample in samples)
+        return RequestOutput(ids, samples, Cost(len(ids), generated, forward_passes=generated))
+
+    def sample(self, ids, params, index) -> Completion:
+        rng = random.Random(f"{params.seed} {ids} {index}")
+        text, logprobs = "", []
+        while not text.endswith((END, *params.stop)):
+            lines = self.steps(self.reply(ids) + text)
+            line = rng.choices(list(lines), list(lines.values()))[0]
+            line = max(lines, key=lines.get) if params.temperature == 0 else line
+            text += line if line.endswith("\n") else line + END
+            logprobs += [math.log(lines[line])] + [0.0] * (len(text) - len(logprobs) - 1)
+        tokens = self.tokenizer.encode(text)[: params.max_tokens]
+        is_cut = len(tokens) < len(text)
+        text = text.removesuffix(END).removesuffix("\n")[: len(tokens)]
+        reason = "length" if is_cut else "stop"
+        return Completion(text, tokens, logprobs[: len(tokens)], reason)
+
+
+def letters(reply: str) -> str:
+    """The word that a reply has spelt so far."""
+    return "".join(re.findall(r"^[a-z]$", reply, re.MULTILINE))
+
+
+def speller(*probabilities: dict[str, float]) -> ToyLLM:
+    """A model that writes one letter a line, with these probabilities, and then boxes the word."""
+
+    def steps(reply: str) -> dict[str, float]:
+        place = reply.count("\n")
+        if place == len(probabilities):
+            return {f"\\boxed{{{letters(reply)}}}": 1.0}
+        return {f"{letter}\n": p for letter, p in probabilities[place].items()}
+
+    return ToyLLM(steps)
+
+
+def words(*alphabets: str) -> list[str]:
+    """Every word with a letter of each alphabet."""
+    return ["".join(word) for word in itertools.product(*alphabets)]
+
+
+def valued(worth: dict[str, float], rule=max):
+    """The value that knows the words' worth: of a beginning, the best (`rule`) it can lead to."""
+
+    def value(llm, question, nodes):
+        value.asked += [letters(node.text) for node in nodes]
+        below = [
+            [worth[word] for word in worth if word.startswith(letters(node.text))] for node in nodes
+        ]
+        return [rule(each) for each in below], Cost(scored_tokens=len(nodes))
+
+    value.asked = []
+    return value
+
+
+def found(solution) -> set[str]:
+    """The words that a search finished."""
+    return {extract_answer(completion.text) for completion in solution.completions}
+
+
+EVEN = {"a": 0.5, "b": 0.5}
+FLAT = valued(dict.fromkeys(words("ab", "ab", "ab"), 0.5))
+
+
+def tree(llm, value=FLAT, **changes) -> Tree:
+    params = SamplingParams(**{"max_tokens": 100} | changes)
+    return Tree(llm, PROBLEM, value, params, "\n")
+
+
+# --- The tree -------------------------------------------------------------------------------------
+
+
+def test_equal_children_are_one_node_that_stands_there_several_times():
+    root = (searched := tree(speller(EVEN, EVEN))).root
+    children = searched.expand([root], 20)
+    assert len(children) == 20 and set(children) == set(root.children.values())
+    assert {child.text for child in children} == {"a\n", "b\n"}
+    assert Counter(children) == {child: child.count for child in children}
+    assert all(child.parent is root and child.step == child.text for child in children)
+
+
+def test_all_nodes_share_a_request_and_repeated_ones_are_asked_once():
+    llm = speller(EVEN, EVEN, EVEN)
+    searched = tree(llm)
+    first, second = sorted(set(searched.expand([searched.root], 20)), key=lambda n: n.text)
+    children = searched.expand([first, second, first, second], 3)
+    assert len(llm.calls) == 2
+    texts, params = llm.calls[1]
+    assert texts == ["a\n", "b\n"] and params.n == 6
+    parents = [child.parent for child in children]
+    assert parents == [first] * 3 + [second] * 3 + [first] * 3 + [second] * 3
+    searched.expand([first, first, second])
+    assert [(call[0], call[1].n) for call in llm.calls[2:]] == [(["a\n"], 2), (["b\n"], 1)]
+
+
+def test_who_comes_back_for_more_gets_other_samples():
+    llm = speller({letter: 1 / 26 for letter in map(chr, range(97, 123))})
+    searched = tree(llm)
+    once = searched.expand([searched.root], 8)
+    again = searched.expand([searched.root], 8)
+    assert [node.text for node in once] != [node.text for node in again]
+    assert sum(node.count for node in searched.root.children.values()) == 16
+    assert len({params.seed for _, params in llm.calls}) == 2
+
+
+def test_a_path_ends_with_the_turn_or_when_it_is_too_long():
+    searched = tree(speller({"a": 1.0}))
+    (line,) = searched.expand([searched.root])
+    assert not line.is_finished and line.text == "a\n" and line.ids == [97, 10]
+    (end,) = searched.expand([line])
+    assert end.finish_reason == "stop" and end.text == "a\n\\boxed{a}"
+    assert end.ids[-1] == ord(END) and searched.finished == [end]
+    whole = chapter.completion_of(end)
+    assert len(whole.logprobs) == len(whole.token_ids) == len(end.ids)
+    (short,) = (cut := tree(speller({"a": 1.0}), max_tokens=2)).expand([cut.root])
+    assert short.finish_reason == "length" and cut.finished == [short]
+
+
+def test_a_rollout_writes_all_lines_at_once():
+    searched = tree(speller({"a": 1.0}, {"b": 1.0}))
+    (line,) = searched.expand([searched.root])
+    assert chapter.rollout(searched, line) == 0.5
+    (end,) = searched.finished
+    assert end.parent is line and end.text == "a\nb\n\\boxed{ab}" and end.finish_reason == "stop"
+
+
+def test_an_empty_line_is_no_step():
+    def steps(reply: str) -> dict[str, float]:
+        return {"a\n": 1.0} if reply.endswith("\n\n") else {"\n": 1.0}
+
+    searched = tree(ToyLLM(steps))
+    (node, other) = searched.expand([searched.root], 2)
+    assert node is other and node.text == "\n\na\n" and node.step.strip() == "a"
+
+
+def test_who_has_a_score_is_not_asked_again():
+    value = valued({"a": 0.2, "b": 0.7})
+    searched = tree(speller(EVEN), value)
+    children = searched.expand([searched.root], 9)
+    searched.rate(children)
+    searched.rate(children)
+    assert sorted(value.asked) == ["a", "b"] and searched.cost.scored_tokens == 2
+    assert {node.text: node.score for node in children} == {"a\n": 0.2, "b\n": 0.7}
+
+
+def test_nobody_is_asked_where_there_is_no_choice():
+    value = valued({"a": 0.2, "b": 0.7})
+    searched = tree(speller(EVEN), value)
+    nodes = chapter.unfinished(searched.expand([searched.root], 9))
+    assert chapter.best(searched, nodes, 2) == nodes and not value.asked
+    assert [node.text for node in chapter.best(searched, nodes, 1)] == ["b\n"]
+
+
+def test_votes_weigh_their_scores():
+    assert chapter.weighted_vote(["1", "2", "1", None], [0.3, 0.5, 0.3, 9.0]) == "1"
+    assert chapter.weighted_vote(["1", "2", "1.0"], [0.2, 0.5, 0.2]) == "2"
+    assert chapter.weighted_vote([None], [1.0]) is None
+
+
+def test_the_drawing_has_every_node_after_its_parent():
+    searched = tree(speller(EVEN, EVEN))
+    searched.expand(chapter.unfinished(searched.expand([searched.root], 9)), 9)
+    drawn = chapter.drawing(searched.root)
+    assert [each["node"] for each in drawn] == list(range(1, 7))
+    assert all(each["parent"] < each["node"] for each in drawn)
+    assert Counter(each["step"] for each in drawn) == {"a": 3, "b": 3}
+    assert json.loads(json.dumps(drawn)) == drawn
+
+
+# --- The searches ---------------------------------------------------------------------------------
+
+ALL = words("abc", "abc")
+WORTH = {word: (i * 7 % 9) / 10 for i, word in enumerate(ALL)}
+THIRDS = {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}
+WIDE = {
+    "beam": {"n": 600, "branch": 2},
+    "dvts": {"n": 600, "branch": 2},
+    "best-first": {"n": 600, "branch": 20},
+    "lookahead": {"n": 600, "branch": 2},
+    "mcts": {"n": 100, "branch": 40},
+    "particles": {"n": 300},
+}
+
+
+@pytest.mark.parametrize("name", chapter.METHODS)
+def test_a_search_that_is_wide_enough_is_exhaustive(name):
+    # With equal values everywhere nothing is preferred, so that every word must be found.
+    llm = speller(THIRDS, THIRDS)
+    solution = chapter.METHODS[name](
+        llm, PROBLEM, value=valued(dict.fromkeys(ALL, 0.5)), **WIDE[name]
+    )
+    assert found(solution) == set(ALL)
+
+
+@pytest.mark.parametrize("name", chapter.METHODS)
+def test_a_perfect_value_leads_to_the_best_word(name):
+    llm = speller(THIRDS, THIRDS, THIRDS)
+    best = "bca"
+    value = valued({word: float(word == best) for word in words("abc", "abc", "abc")})
+    solution = chapter.METHODS[name](llm, PROBLEM, n=48, value=value)
+    assert solution.answer == best and max(solution.scores) == 1.0
+
+
+@pytest.mark.parametrize("name", chapter.METHODS)
+def test_a_search_counts_all_it_spent_and_the_same_seed_gives_the_same(name):
+    method, runs = chapter.METHODS[name], []
+    for _ in range(2):
+        llm = speller(EVEN, EVEN, EVEN)
+        value = valued({word: i / 10 for i, word in enumerate(words("ab", "ab", "ab"))})
+        runs.append(method(llm, PROBLEM, n=6, value=value))
+    one, other = runs
+    assert one.trace == other.trace and one.answer == other.answer and one.cost == other.cost
+    assert one.cost.generated_tokens == sum(
+        len(completion.token_ids)
+        for texts, params in llm.calls
+        for text in texts
+        for completion in llm.output(llm.tokenizer.encode(ASKED + text), params).completions
+    )
+    assert one.cost.scored_tokens == len(value.asked) > 0
+
+
+def test_beam_search_keeps_the_best_of_all_children():
+    # "b" looks best at first, but what follows it is worth less than what follows "a".
+    worth = {"aa": 0.6, "ab": 0.8, "ba": 0.1, "bb": 0.2, "ca": 0.0, "cb": 0.0}
+    scores = {"a": 0.5, "b": 0.9, "c": 0.1} | worth
+
+    def value(llm, question, nodes):
+        return [scores[letters(node.text)] for node in nodes], Cost()
+
+    llm = speller(THIRDS, EVEN)
+    solution = chapter.beam_search(llm, PROBLEM, n=32, value=value, branch=16)
+    assert {text for texts, _ in llm.calls for text in texts} >= {"a\n", "b\n", "a\nb\n", "a\na\n"}
+    assert "c\n" not in {text for texts, _ in llm.calls for text in texts}
+    assert found(solution) == {"aa", "ab"} and solution.answer == "ab"
+
+
+def test_the_subtrees_of_dvts_do_not_compete():
+    # The value likes only what begins with "a"; a beam of two keeps nothing else.
+    def value(llm, question, nodes):
+        return [1.0 if node.text.startswith("a") else 0.1 for node in nodes], Cost()
+
+    alphabet = {"a": 0.2, "b": 0.4, "c": 0.4}
+    beam = chapter.beam_search(speller(alphabet, EVEN), PROBLEM, n=24, value=value, branch=12)
+    assert {word[0] for word in found(beam)} == {"a"}
+    diverse = chapter.dvts(speller(alphabet, EVEN), PROBLEM, n=24, value=value, branch=2)
+    assert {word[0] for word in found(diverse)} == {"a", "b", "c"}
+
+
+def test_best_first_goes_back_when_a_path_disappoints():
+    scores = {"a": 0.9, "b": 0.6, "aa": 0.3, "ab": 0.2, "ba": 0.5, "bb": 0.4}
+    order = []
+
+    def value(llm, question, nodes):
+        order.extend(letters(node.text) for node in nodes)
+        return [scores[letters(node.text)] for node in nodes], Cost()
+
+    llm = speller(EVEN, EVEN)
+    solution = chapter.best_first(llm, PROBLEM, n=8, value=value, branch=8)
+    expanded = [letters(text) for texts, _ in llm.calls for text in texts]
+    assert expanded == ["", "a", "b", "ba"] and found(solution) == {"ba"}
+
+
+def test_lookahead_sees_what_a_step_leads_to():
+    worth = {"aa": 0.1, "ab": 0.1, "ba": 0.9, "bb": 0.9}
+    scores = {"a": 0.8, "b": 0.2} | worth  # the first letter alone misleads
+
+    def value(llm, question, nodes):
+        return [scores[letters(node.text)] for node in nodes], Cost()
+
+    blind = chapter.lookahead(speller(EVEN, EVEN), PROBLEM, n=8, value=value, branch=8, depth=0)
+    seeing = chapter.lookahead(speller(EVEN, EVEN), PROBLEM, n=8, value=value, branch=8, depth=1)
+    assert {word[0] for word in found(blind)} == {"a"}
+    assert {word[0] for word in found(seeing)} == {"b"}
+
+
+def test_a_tree_search_spends_its_rollouts_where_they_promise_most():
+    llm = speller(*[EVEN] * 7)
+    value = valued({word: 0.9 if word[0] == "b" else 0.1 for word in words(*["ab"] * 7)})
+    solution = chapter.mcts(llm, PROBLEM, n=30, value=value)
+    rollouts = [text for texts, params in llm.calls if not params.stop for text in texts]
+    begun = Counter(text[0] for text in rollouts)
+    assert begun["b"] > 3 * begun["a"] and solution.answer[0] == "b"
+
+
+def test_rollouts_are_told_to_every_node_above():
+    root = Node([])
+    child = Node([], parent=root)
+    leaf = Node([], parent=child)
+    chapter.back_up(leaf, 0.75)
+    chapter.back_up(child, 0.25)
+    assert [(n.visits, n.total) for n in (root, child, leaf)] == [(2, 1.0), (2, 1.0), (1, 0.75)]
+
+
+def test_the_upper_bound_is_the_mean_and_a_bonus_for_few_visits():
+    root = Node([], visits=8)
+    child = Node([], parent=root, visits=2, total=1.0)
+    assert chapter.upper_bound(child, 0.5) == pytest.approx(0.5 + 0.5 * math.sqrt(math.log(8) / 2))
+    assert chapter.upper_bound(Node([], parent=root), 0.5) == math.inf
+
+
+def test_selection_walks_down_to_a_node_without_open_children():
+    root = Node([], visits=3, total=1.5)
+    good = Node([], "a", parent=root, visits=2, total=1.4)
+    bad = Node([], "b", parent=root, visits=1, total=0.1)
+    done = Node([], "ab", parent=good, finish_reason="stop")
+    root.children, good.children = {"a": good, "b": bad}, {"ab": done}
+    assert chapter.select(root, 0.0) is good
+    assert chapter.select(root, 9.0) is bad
+
+
+def test_resampling_is_in_proportion_and_even():
+    rng = random.Random(0)
+    nodes, weights = [Node([]) for _ in range(5)], [0.0, 1.0, 2.0, 3.0, 1.5]
+    total: Counter[Node] = Counter()
+    for _ in range(4_000):
+        drawn = Counter(chapter.resample(nodes, weights, rng))
+        for node, weight in zip(nodes, weights):
+            assert abs(drawn[node] - 5 * weight / 7.5) < 1  # the next whole number up or down
+        total += drawn
+    for node, weight in zip(nodes, weights):
+        assert total[node] / 20_000 == pytest.approx(weight / 7.5, abs=0.01)
+    assert chapter.resample(nodes, [0.0] * 5, rng) == nodes
+
+
+def test_particles_end_as_often_as_their_probability_times_their_score():
+    first, second = {"a": 0.7, "b": 0.3}, {"a": 0.4, "b": 0.6}
+    worth = {"aa": 0.2, "ab": 0.4, "ba": 0.9, "bb": 0.3}
+    partial = {"a": 0.5, "b": 0.25}  # misleads, but what it adds is taken back later
+
+    def value(llm, question, nodes):
+        return [(partial | worth)[letters(node.text)] for node in nodes], Cost()
+
+    target = {word: first[word[0]] * second[word[1]] * worth[word] for word in worth}
+    ends: Counter[str] = Counter()
+    for seed in range(150):
+        params = SamplingParams(max_tokens=100, seed=seed)
+        llm = speller(first, second)
+        solution = chapter.particle_filter(llm, PROBLEM, n=60, value=value, params=params)
+        ends.update(extract_answer(c.text) for c in solution.completions)
+    assert ends.total() == 150 * 60
+    for word, weight in target.items():
+        assert ends[word] / ends.total() == pytest.approx(weight / sum(target.values()), abs=0.02)
+
+
+# --- Values ---------------------------------------------------------------------------------------
+
+
+def test_arithmetic_knows_wrong_equations():
+    nodes = [Node([], "Plan: in order.\n3*4=12\n"), Node([], "3*4=12\n12+5=18\n"), Node([], "")]
+    assert values.arithmetic(None, "?", nodes) == ([1.0, 0.0, 1.0], Cost())
+
+
+class FakeReward:
+    """Scores each line by the number that stands in it."""
+
+    def step_scores(self, question: str, solutions: list[str]) -> list[list[float]]:
+        return [[float(line) for line in solution.split()] for solution in solutions]
+
+
+def test_the_reward_of_a_partial_solution_is_that_of_its_last_step():
+    nodes = [Node([1, 2], "0.25\n0.75\n"), Node([1, 2, 3], "0.5\n")]
+    scores, cost = values.reward(FakeReward())(None, "?", nodes)
+    assert scores == [0.75, 0.5] and cost == Cost(scored_tokens=5, forward_passes=2)
+
+
+class WordTokenizer(ToyTokenizer):
+    """Yes and No are tokens of their own."""
+
+    def encode(self, text: str) -> list[int]:
+        return {"Yes": [1_001], "No": [1_002]}.get(text) or super().encode(text)
+
+
+class FakeJudge:
+    """Answers with given log-probabilities, and remembers what it was asked."""
+
+    def __init__(self, *tops: dict[int, float]) -> None:
+        self.tops, self.tokenizer = tops, WordTokenizer()
+
+    def generate(self, texts, params):
+        self.texts, self.params = ["".join(map(chr, ids)) for ids in texts], params
+        return [
+            RequestOutput(ids, [Completion("", [0], [0.0], "length", [top])], Cost(len(ids), 1))
+            for ids, top in zip(texts, self.tops)
+        ]
+
+
+def test_the_judge_is_asked_after_the_very_tokens_of_the_reply():
+    tops = [{1_001: math.log(0.3), 1_002: math.log(0.1)}, {1_002: -1.0}, {7: 0.0}]
+    llm = FakeJudge(*tops)
+    texts = ["a\n", "b\n" + END, "c\n"]
+    nodes = [Node([ord(c) for c in text], text) for text in texts]
+    nodes[1].finish_reason = "stop"
+    scores, cost = values.judge()(llm, PROBLEM.question, nodes)
+    assert scores == pytest.approx([0.75, 0.0, 0.5])
+    assert all(
+        text.startswith(ASKED + reply) for text, reply in zip(llm.texts, ("a\n", "b\n", "c\n"))
+    )
+    assert END not in llm.texts[1] and all(values.SO_FAR in text for text in llm.texts)
+    assert llm.params.max_tokens == 1 and cost.prompt_tokens == sum(map(len, llm.texts))
+
+
+def test_the_judge_agrees_with_the_models_own_log_probabilities(tiny):
+    (problem,) = load_problems("word", split="dev", limit=1)
+    value = values.judge(prompts.JUDGE)
+    searched = Tree(tiny, problem, value, chapter.PARAMS, "\n")
+    nodes = list(dict.fromkeys(searched.expand(searched.expand([searched.root], 4))))
+    scores, cost = value(tiny, problem.question, nodes)
+    encode = tiny.tokenizer.encode_chat
+    for node, score in zip(nodes, scores):
+        chat = prompts.follow_up(prompts.ask(problem.question), node.text, prompts.JUDGE)
+        yes, no = (math.exp(sum(tiny.score(encode(chat), word))) for word in ("Yes", "No"))
+        assert score == pytest.approx(yes / (yes + no), abs=1e-4)
+    assert cost.reused_tokens > 0.7 * cost.prompt_tokens
+
+
+@pytest.fixture(scope="module")
+def reward_model() -> ProcessRewardModel:
+    return ProcessRewardModel.from_folder()
+
+
+@pytest.mark.parametrize("max_bytes", [1 << 30, 100_000])  # enough for all, and for a few steps
+def test_reading_step_by_step_gives_the_same_scores(tiny, reward_model, max_bytes):
+    slow, fast = values.reward(reward_model), StepReader(reward_model, max_bytes)
+    pairs, costs = [], []
+
+    def both(llm, question, nodes):
+        (expected, whole), (scores, new) = slow(llm, question, nodes), fast(llm, question, nodes)
+        pairs.extend(zip(scores, expected))
+        costs.append((new.scored_tokens, whole.scored_tokens))
+        return expected, whole
+
+    for problem in load_problems("word", split="dev", limit=1):
+        chapter.beam_search(tiny, problem, n=8, value=both, branch=2)
+    assert len(pairs) > 10
+    assert all(score == pytest.approx(expected, abs=1e-3) for score, expected in pairs)
+    read, all_of_it = map(sum, zip(*costs))
+    assert read < 0.7 * all_of_it or max_bytes == 100_000
+
+
+def test_a_whole_solution_can_be_read_at_once(tiny, reward_model):
+    (problem,) = load_problems("word", split="dev", limit=1)
+    params = SamplingParams(temperature=0.6, max_tokens=300, n=3)
+    (output,) = tiny.chat(prompts.ask(problem.question), params, enable_thinking=False)
+    nodes = [Node(c.token_ids, c.text) for c in output.completions]
+    scores, _ = StepReader(reward_model)(tiny, problem.question, nodes)
+    steps = reward_model.step_scores(problem.question, [node.text for node in nodes])
+    assert scores == pytest.approx([each[-1] for each in steps], abs=1e-3)
+
+
+def test_a_reward_model_with_separators_cannot_be_read_step_by_step():
+    class Separated:
+        separated = True
+
+    with pytest.raises(ValueError, match="separators"):
+        StepReader(Separated())
+
+
+def test_what_was_read_is_not_read_again(tiny, reward_model):
+    (problem,) = load_problems("word", split="dev", limit=1)
+    solution = chapter.beam_search(tiny, problem, n=8, value=StepReader(reward_model), branch=2)
+    cost = solution.cost
+    # All but the question and one or two tokens of each step: the last one sampled was never read.
+    assert cost.reused_tokens > 0.95 * cost.prompt_tokens
+    assert cost.generated_tokens > 200
+
+
+# --- The Game of 24 -------------------------------------------------------------------------------
+
+
+def fractions(*numbers: int) -> tuple[Fraction, ...]:
+    return tuple(sorted(map(Fraction, numbers)))
+
+
+def test_a_step_combines_two_numbers_in_every_way():
+    states = game24.next_states(fractions(3, 8), ("3", "8"))
+    values = {11, -5, 5, 24, Fraction(3, 8), Fraction(8, 3)}
+    assert {state[0] for state in states} == values
+    assert all(value_of(text) == state[0] for state, (text,) in states.items())
+    assert len(game24.next_states(fractions(0, 1, 2), ("0", "1", "2"))) > 5  # no division by 0
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ((3, 3, 8, 8), True),  # 8/(3-8/3)
+        ((1, 5, 5, 5), True),  # 5*(5-1/5)
+        ((1, 3, 4, 6), True),  # 6/(1-3/4)
+        ((1, 1, 1, 1), False),
+        ((1, 6, 7, 7), False),
+        ((13, 13, 13, 13), False),
+    ],
+)
+def test_known_games(numbers, expected):
+    assert game24.is_solvable(fractions(*numbers), 24) is expected
+
+
+def test_solvable_games_are_those_that_trying_every_expression_solves():
+    shapes = ["(({}{}{}){}{}){}{}", "({}{}({}{}{})){}{}", "({}{}{}){}({}{}{})"]
+    shapes += ["{}{}(({}{}{}){}{})", "{}{}({}{}({}{}{}))"]
+
+    def by_expressions(numbers: tuple[int, ...]) -> bool:
+        for order in set(itertools.permutations(numbers)):
+            for signs in itertools.product("+-*/", repeat=3):
+                parts = [order[0], signs[0], order[1], signs[1], order[2], signs[2], order[3]]
+                if any(value_of(shape.format(*parts)) == 24 for shape in shapes):
+                    return True
+        return False
+
+    rng = random.Random(0)
+    games = [tuple(sorted(rng.randint(1, 13) for _ in range(4))) for _ in range(12)]
+    truth = [game24.is_solvable(fractions(*game), 24) for game in games]
+    assert truth == [by_expressions(game) for game in games]
+    assert len(set(truth)) == 2
+
+
+def test_a_judge_errs_as_often_as_it_should_and_does_not_change_its_mind():
+    states = [fractions(a, b) for a in range(1, 60) for b in range(a, 60)]
+    truth = [game24.is_solvable(state, 24) for state in states]
+    verdicts = game24.erring_judge(0.2)(states, 24)
+    errors = sum(bool(verdict) != right for verdict, right in zip(verdicts, truth))
+    assert errors / len(states) == pytest.approx(0.2, abs=0.04)
+    assert game24.erring_judge(0.2)(states[::-1], 24) == verdicts[::-1]
+    assert game24.erring_judge(0.0)(states, 24) == truth
+
+
+def test_a_perfect_judge_needs_no_width_and_the_expression_makes_the_target():
+    for numbers, target in game24.draw_games(12):
+        text, value = game24.tree_of_thoughts(numbers, target, game24.erring_judge(0.0), breadth=1)
+        assert value == target == value_of(text)
+        assert sorted(map(int, re.findall(r"\d+", text))) == numbers
+
+
+def test_with_every_state_kept_and_the_end_checked_the_search_is_exhaustive():
+    judge = game24.erring_judge(0.5)
+    for numbers, target in game24.draw_games(4, seed=1):
+        _, value = game24.tree_of_thoughts(numbers, target, judge, breadth=10**6, checks_end=True)
+        assert value == target
+    _, value = game24.tree_of_thoughts([1, 1, 1, 1], 24, judge, breadth=10**6, checks_end=True)
+    assert value != 24
+
+
+def test_a_better_judge_solves_more():
+    games = game24.draw_games(40)
+    shares = [game24.share_solved(games, game24.erring_judge(e), breadth=2) for e in (0, 0.1, 0.5)]
+    assert shares[0] == 1.0 > shares[1] > shares[2]
+
+
+def test_countdown_is_solved_as_reasoning_gym_wants_it():
+    reasoning_gym = pytest.importorskip("reasoning_gym")
+    dataset = reasoning_gym.create_dataset("countdown", size=1, seed=0)
+    for numbers, target in game24.countdown_games(2):
+        text, value = game24.tree_of_thoughts(numbers, target, game24.erring_judge(0.0))
+        entry = {"answer": str(target), "metadata": {"numbers": numbers, "target": target}}
+        entry["metadata"]["source_dataset"] = "countdown"
+        assert value == target and dataset.score_answer(text, entry) == 1.0
+
+
+def test_a_model_is_asked_about_each_state():
+    llm = FakeJudge({1_001: -0.1, 1_002: -3.0}, {1_002: 0.0})
+    scores = game24.model_judge(llm)([fractions(4, 6), (Fraction(1, 3), Fraction(2))], 24)
+    assert scores == pytest.approx([1 / (1 + math.exp(-2.9)), 0.0])
+    assert "numbers 4, 6 be" in llm.texts[0] and "numbers 1/3, 2 be" in llm.texts[1]
+
+
+# --- The comparison -------------------------------------------------------------------------------
+
+
+def pooled(*samples: tuple[str, float, int]) -> PooledProblem:
+    """A problem whose right answer is 1, with samples of (answer, value, tokens)."""
+    made = [
+        Sample(answer, answer, answer == "1", tokens, "stop", {"value": value, "logprob": -1.0})
+        for answer, value, tokens in samples
+    ]
+    return PooledProblem("?", "1", 10, made)
+
+
+POOL = [
+    pooled(("1", 0.9, 10), ("2", 0.5, 20)),
+    pooled(("2", 0.1, 30), ("1", 0.8, 20)),
+]
+
+
+def test_rivals_are_read_off_at_any_number_of_samples():
+    assert comparison.samples_for(POOL, 30.0) == pytest.approx(1.5)  # 15 and 25 tokens a sample
+    one = comparison.accuracy_at_any(POOL, comparison.weighted, 1)
+    two = comparison.accuracy_at_any(POOL, comparison.weighted, 2)
+    assert all(0.1 < share < 0.9 for share in one) and two == [1.0, 1.0]
+    between = comparison.accuracy_at_any(POOL, comparison.weighted, 1.25)
+    assert between == pytest.approx([0.75 * a + 0.25 * b for a, b in zip(one, two)])
+    for n in (0.9, 2.1):
+        with pytest.raises(ValueError, match="not within the pool"):
+            comparison.accuracy_at_any(POOL, comparison.weighted, n)
+
+
+def test_a_rivals_curve_costs_its_tokens():
+    rows = comparison.curve(POOL, comparison.majority, "vote")
+    assert [row["tokens_per_problem"] for row in rows] == pytest.approx([20.0, 40.0])
+    assert rows[1]["accuracy"] == 0.5 and rows[1]["low"] < 0.5 < rows[1]["high"]
+
+
+def test_the_comparison_runs_and_writes_its_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(comparison, "SIZES", {"beam": (4,)})
+    monkeypatch.setattr(comparison, "OTHER_SIZES", ())
+    out = tmp_path / "table.json"
+    monkeypatch.setattr(comparison, "POOL_SIZE", 8)
+    flags = ["--limit", "2", "--split", "dev", "--records", str(tmp_path), "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["compare.py", *flags])
+    comparison.main()
+    content = json.loads(out.read_text())
+    (row,) = content["searches"]
+    assert row["name"] == "beam" and row["n"] == 4 and row["reused"] > 0.9
+    assert 1 < row["rival_n"] < 8 and len(content["rivals"]) == 2 * comparison.POOL_SIZE
+    for rival in comparison.RIVALS:
+        assert row[rival]["low"] <= row[rival]["gain"] <= row[rival]["high"]
+    assert re.search(r"^beam +4 ", capsys.readouterr().out, re.MULTILINE)
+    assert (tmp_path / "pool.jsonl").exists() and (tmp_path / "beam_4.jsonl").exists()
+
+
+# --- The script, for real -------------------------------------------------------------------------
+
+SUMMARY = re.compile(
+    r"accuracy (\d\.\d{3}) \[(\d\.\d{3}), (\d\.\d{3})\]  problems (\d+)  "
+    r"generated tokens (\d+)  seconds \d+\.\d"
+)
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(SCRIPT), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+def test_the_script_searches_from_any_folder(tmp_path):
+    flags = ("--limit", "2", "--n", "4", "--branch", "2", "--split", "dev", "--out", "a.jsonl")
+    done = run(*flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    accuracy, low, high, problems, tokens = SUMMARY.fullmatch(done.stdout.splitlines()[-1]).groups()
+    assert float(low) <= float(accuracy) <= float(high)
+    assert int(problems) == 2 and int(tokens) > 2 * 4 * 20
+    records = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert all(len(record["scores"]) == len(record["completions"]) for record in records)
+    settings = json.loads((tmp_path / "a.settings.json").read_text())["settings"]
+    assert (settings["technique"], settings["step_end"]) == ("beam_search", "\n")
+
+
+def test_what_a_user_can_put_right_is_one_line(tmp_path):
+    done = run("--reward-model", "no/such/place/at all", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and "neither a folder" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
