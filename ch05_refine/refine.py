@@ -348,23 +348,18 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def load_gates(args: argparse.Namespace) -> dict[str, Gate]:
-    """The gates that the command line names, in its order."""
-    gates = {"likelihood": likelihood, "judge": own_judgement}
-    if "reward" in args.gates:
-        dtype = getattr(torch, args.dtype or "float32")
-        model = ProcessRewardModel.from_folder(args.reward_model, args.device, dtype)
-        gates["reward"] = reward(model)
-    return {name: gates[name] for name in args.gates}
-
-
 def main() -> None:
     """Refine in one way, or compare them all."""
     args = parse_args()
     with friendly_errors():
         if args.rounds < 1:
             raise ValueError(f"rounds must be at least 1, not {args.rounds}")
-        gates = load_gates(args)
+        gates = {"likelihood": likelihood, "judge": own_judgement}
+        if "reward" in args.gates:
+            dtype = getattr(torch, args.dtype or "float32")
+            model = ProcessRewardModel.from_folder(args.reward_model, args.device, dtype)
+            gates["reward"] = reward(model)
+        gates = {name: gates[name] for name in args.gates}
         way, ways = args.way or args.gates[-1], list(ways_to_refine(gates))
         if way not in ways:
             raise ValueError(f"way must be one of {', '.join(ways)}, not {way!r}")
