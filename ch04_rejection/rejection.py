@@ -162,6 +162,7 @@ def noted_reward(threshold: float) -> Verifier:
         fine = well_formed(question, samples)
         return [ok and s.measures["reward"] >= threshold for ok, s in zip(fine, samples)]
 
+    verifier.__name__ = f"reward >= {threshold:g}"
     return verifier
 
 
@@ -377,9 +378,8 @@ def main() -> None:
             evaluation = evaluate_as_told(sample_and_score, args, options)
     if not on_pool:
         if verifier is None:
-            given = args.threshold is not None
-            least = args.threshold if given else THRESHOLDS[args.verifier]
-            verifier = rewarded(reward_model, least)
+            chosen = THRESHOLDS[args.verifier]
+            verifier = rewarded(reward_model, chosen if args.threshold is None else args.threshold)
             verifier = both(arithmetic, verifier) if args.verifier == "both" else verifier
         run(rejection_sampling, args, verifier=verifier, batch=args.batch)
         return
