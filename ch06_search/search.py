@@ -30,9 +30,7 @@ from shared.scorers import ProcessRewardModel
 
 PARAMS = SamplingParams(temperature=1.0, max_tokens=700)
 STEP_TOKENS = 128  # a step that is longer is cut here, and goes on as the next one
-SEED_STEP = (
-    1_000  # between the seeds of successive requests, so that runs with seeds 0, 1, … differ
-)
+SEED_STEP = 1_000  # between the seeds of successive requests: runs with seeds 0, 1, … differ
 
 
 @dataclass(eq=False)
@@ -146,13 +144,11 @@ class Tree:
             for node, score in zip(new, scores):
                 node.score = score
 
-    def solution(self, ends: list[Node] | None = None) -> Solution:
-        """The finished paths (all of them, or `ends`), and the answer whose scores add up to the
-        most."""
-        ends = self.finished if ends is None else ends
-        self.rate(ends)
-        paths = [completion_of(node) for node in ends]
-        scores = [node.score for node in ends]
+    def solution(self) -> Solution:
+        """The finished paths, and the answer whose scores add up to the most."""
+        self.rate(self.finished)
+        paths = [completion_of(node) for node in self.finished]
+        scores = [node.score for node in self.finished]
         answer = weighted_vote([final_answer(path) for path in paths], scores)
         return Solution(answer, paths, self.cost, scores, drawing(self.root))
 
@@ -237,10 +233,8 @@ def dvts(
     step_end: str = "\n",
     branch: int = 4,
 ) -> Solution:
-    """Diverse verifier tree search: n / branch greedy searches that do not compete (Beeching 2024).
-
-    Each samples `branch` steps and goes on from the best one, so no good start crowds out others.
-    """
+    """Diverse verifier tree search: n / branch searches that do not compete, each of which goes on
+    from the best of its `branch` steps (Beeching 2024). No good start crowds out others."""
     tree = Tree(llm, problem, value, params, step_end)
     heads = [tree.root] * max(1, n // branch)
     while heads:
@@ -375,13 +369,16 @@ def particle_filter(
     step_end: str = "\n",
 ) -> Solution:
     """n particles, each a partial solution; after every step they are drawn anew, the better ones
-    more often (Puri 2025).
-
-    A particle's weight is by how much its last step raised its score, so that paths end up as often
-    as the model samples them, times their score.
-    """
+    more often (Puri 2025). Every path that some particle finished has a vote."""
     tree = Tree(llm, problem, value, params, step_end)
-    rng = random.Random(params.seed)
+    drift(tree, n, random.Random(params.seed))
+    return tree.solution()
+
+
+def drift(tree: Tree, n: int, rng: random.Random) -> list[Node]:
+    """Move n particles until all are finished; where they end. A particle's weight is the factor by
+    which its step raised its score: so it ends as often as the model samples it, times its score.
+    """
     particles, before = [tree.root] * n, [1.0] * n
     while live := [node for node in particles if not node.is_finished]:
         stepped = iter(tree.expand(live))
@@ -390,7 +387,7 @@ def particle_filter(
         weights = [node.score / max(old, 1e-9) for node, old in zip(particles, before)]
         particles = resample(particles, weights, rng)
         before = [node.score for node in particles]
-    return tree.solution(particles)
+    return particles
 
 
 def resample(nodes: list[Node], weights: list[float], rng: random.Random) -> list[Node]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import torch
 
-from shared import LLM, Cost, SamplingParams, prompts
+from shared import LLM, Cost, prompts
 from shared.arithmetic import wrong_equations
 from shared.model import Qwen
 from shared.prefill import read, token_logprobs
@@ -33,7 +34,7 @@ def arithmetic(llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float],
 
 
 def judge(ask: str = SO_FAR) -> Value:
-    """The value that the model itself gives when asked in words: P("Yes") of its next token."""
+    """The value that the model itself gives when it is asked in words: the probability of "Yes"."""
 
     def judge(llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
         encode_chat = llm.tokenizer.encode_chat
@@ -48,18 +49,12 @@ def judge(ask: str = SO_FAR) -> Value:
 
 
 def probability_of_yes(llm: LLM, texts: list[list[int]]) -> tuple[list[float], Cost]:
-    """P("Yes") / (P("Yes") + P("No")) as the next token of each text, given as token ids.
-
-    A word that is not among the 20 likeliest counts as impossible; 0.5 where neither is.
-    """
-    outputs = llm.generate(texts, SamplingParams(temperature=0, max_tokens=1, logprobs=20))
-    (yes,), (no,) = (llm.tokenizer.encode(word) for word in ("Yes", "No"))
-    scores = []
-    for output in outputs:
-        (top,) = output.completions[0].top_logprobs
-        p_yes, p_no = (math.exp(top.get(word, -math.inf)) for word in (yes, no))
-        scores.append(p_yes / (p_yes + p_no) if p_yes + p_no else 0.5)
-    return scores, sum((output.cost for output in outputs), Cost())
+    """P("Yes") / (P("Yes") + P("No")) as what follows each text, given as token ids."""
+    asked = [(ids, word) for ids in texts for word in ("Yes", "No")]
+    with ThreadPoolExecutor(len(asked)) as pool:  # all at once, so that they share a batch
+        found = list(pool.map(lambda each: sum(llm.score(*each)), asked))
+    scores = [1 / (1 + math.exp(min(no - yes, 700))) for yes, no in zip(found[::2], found[1::2])]
+    return scores, Cost(scored_tokens=len(asked), forward_passes=len(asked))
 
 
 def reward(reward_model: ProcessRewardModel) -> Value:

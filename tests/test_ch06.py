@@ -25,6 +25,7 @@ from shared.answers import extract_answer
 from shared.arithmetic import value_of
 from shared.pool import PooledProblem, Sample
 from shared.scorers import ProcessRewardModel
+from shared.scorers import judge as shared_judge
 
 SCRIPT = Path(chapter.__file__)
 PROBLEM = Problem("Which word?", None)
@@ -399,10 +400,8 @@ def test_particles_end_as_often_as_their_probability_times_their_score():
     target = {word: first[word[0]] * second[word[1]] * worth[word] for word in worth}
     ends: Counter[str] = Counter()
     for seed in range(150):
-        params = SamplingParams(max_tokens=100, seed=seed)
-        llm = speller(first, second)
-        solution = chapter.particle_filter(llm, PROBLEM, n=60, value=value, params=params)
-        ends.update(extract_answer(c.text) for c in solution.completions)
+        searched = tree(speller(first, second), value, seed=seed)
+        ends.update(letters(n.text) for n in chapter.drift(searched, 60, random.Random(seed)))
     assert ends.total() == 150 * 60
     for word, weight in target.items():
         assert ends[word] / ends.total() == pytest.approx(weight / sum(target.values()), abs=0.02)
@@ -429,40 +428,32 @@ def test_the_reward_of_a_partial_solution_is_that_of_its_last_step():
     assert scores == [0.75, 0.5] and cost == Cost(scored_tokens=5, forward_passes=2)
 
 
-class WordTokenizer(ToyTokenizer):
-    """Yes and No are tokens of their own."""
-
-    def encode(self, text: str) -> list[int]:
-        return {"Yes": [1_001], "No": [1_002]}.get(text) or super().encode(text)
-
-
 class FakeJudge:
-    """Answers with given log-probabilities, and remembers what it was asked."""
+    """Gives log-probabilities of Yes and No to texts in turn, and remembers the texts."""
 
-    def __init__(self, *tops: dict[int, float]) -> None:
-        self.tops, self.tokenizer = tops, WordTokenizer()
+    def __init__(self, *answers: dict[str, float]) -> None:
+        self.answers, self.texts, self.tokenizer = answers, [], ToyTokenizer()
 
-    def generate(self, texts, params):
-        self.texts, self.params = ["".join(map(chr, ids)) for ids in texts], params
-        return [
-            RequestOutput(ids, [Completion("", [0], [0.0], "length", [top])], Cost(len(ids), 1))
-            for ids, top in zip(texts, self.tops)
-        ]
+    def score(self, ids: list[int], word: str) -> list[float]:
+        text = self.tokenizer.decode(ids)
+        self.texts += [] if text in self.texts else [text]
+        # Its calls come on threads: by the text, and not by their order.
+        return [next(a[word] for a in self.answers if a["about"] in text)]
 
 
 def test_the_judge_is_asked_after_the_very_tokens_of_the_reply():
-    tops = [{1_001: math.log(0.3), 1_002: math.log(0.1)}, {1_002: -1.0}, {7: 0.0}]
-    llm = FakeJudge(*tops)
-    texts = ["a\n", "b\n" + END, "c\n"]
-    nodes = [Node([ord(c) for c in text], text) for text in texts]
-    nodes[1].finish_reason = "stop"
-    scores, cost = values.judge()(llm, PROBLEM.question, nodes)
-    assert scores == pytest.approx([0.75, 0.0, 0.5])
-    assert all(
-        text.startswith(ASKED + reply) for text, reply in zip(llm.texts, ("a\n", "b\n", "c\n"))
+    llm = FakeJudge(
+        {"about": "a\n", "Yes": math.log(0.3), "No": math.log(0.1)},
+        {"about": "b\n", "Yes": -900.0, "No": -0.1},
     )
-    assert END not in llm.texts[1] and all(values.SO_FAR in text for text in llm.texts)
-    assert llm.params.max_tokens == 1 and cost.prompt_tokens == sum(map(len, llm.texts))
+    nodes = [Node([ord(c) for c in text], text) for text in ("a\n", "b\n" + END)]
+    nodes[1].finish_reason = "stop"
+    scores, cost = values.judge()(llm, "Which?", nodes)
+    assert scores == pytest.approx([0.75, 0.0])
+    asked = f"<user>Which?\n{prompts.STEP_BY_STEP}<assistant>"
+    after = f"<user>{values.SO_FAR}<assistant>"
+    assert sorted(llm.texts) == [f"{asked}a\n{after}", f"{asked}b\n{after}"]
+    assert cost == Cost(scored_tokens=4, forward_passes=4)
 
 
 def test_the_judge_agrees_with_the_models_own_log_probabilities(tiny):
@@ -470,13 +461,9 @@ def test_the_judge_agrees_with_the_models_own_log_probabilities(tiny):
     value = values.judge(prompts.JUDGE)
     searched = Tree(tiny, problem, value, chapter.PARAMS, "\n")
     nodes = list(dict.fromkeys(searched.expand(searched.expand([searched.root], 4))))
-    scores, cost = value(tiny, problem.question, nodes)
-    encode = tiny.tokenizer.encode_chat
-    for node, score in zip(nodes, scores):
-        chat = prompts.follow_up(prompts.ask(problem.question), node.text, prompts.JUDGE)
-        yes, no = (math.exp(sum(tiny.score(encode(chat), word))) for word in ("Yes", "No"))
-        assert score == pytest.approx(yes / (yes + no), abs=1e-4)
-    assert cost.reused_tokens > 0.7 * cost.prompt_tokens
+    scores, _ = value(tiny, problem.question, nodes)
+    expected = [shared_judge(tiny, problem.question, node.text) for node in nodes]
+    assert len(set(scores)) > 1 and scores == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -622,10 +609,13 @@ def test_countdown_is_solved_as_reasoning_gym_wants_it():
 
 
 def test_a_model_is_asked_about_each_state():
-    llm = FakeJudge({1_001: -0.1, 1_002: -3.0}, {1_002: 0.0})
+    llm = FakeJudge(
+        {"about": "numbers 4, 6 be", "Yes": -0.1, "No": -3.0},
+        {"about": "numbers 1/3, 2 be", "Yes": -900.0, "No": 0.0},
+    )
     scores = game24.model_judge(llm)([fractions(4, 6), (Fraction(1, 3), Fraction(2))], 24)
     assert scores == pytest.approx([1 / (1 + math.exp(-2.9)), 0.0])
-    assert "numbers 4, 6 be" in llm.texts[0] and "numbers 1/3, 2 be" in llm.texts[1]
+    assert all(" to 24? " in text for text in llm.texts)
 
 
 # --- The comparison -------------------------------------------------------------------------------
@@ -656,6 +646,17 @@ def test_rivals_are_read_off_at_any_number_of_samples():
     for n in (0.9, 2.1):
         with pytest.raises(ValueError, match="not within the pool"):
             comparison.accuracy_at_any(POOL, comparison.weighted, n)
+
+
+def test_shares_are_compared_problem_by_problem():
+    ours, theirs = [1.0, 0.0, 1.0, 1.0] * 25, [0.5, 0.25, 0.75, 0.5] * 25
+    found = comparison.paired_difference(ours, theirs)
+    assert found["gain"] == pytest.approx((0.5 - 0.25 + 0.25 + 0.5) / 4)
+    # The differences' standard deviation is 0.306, that of their mean over 100 problems 0.0306.
+    assert found["low"] == pytest.approx(0.25 - 1.96 * 0.0306, abs=0.01)
+    assert found["high"] == pytest.approx(0.25 + 1.96 * 0.0306, abs=0.01)
+    even = comparison.paired_difference([0.5] * 9, [0.5] * 9)
+    assert even == {"gain": 0.0, "low": 0.0, "high": 0.0}
 
 
 def test_a_rivals_curve_costs_its_tokens():
