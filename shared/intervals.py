@@ -56,12 +56,12 @@ def paired_bootstrap(
     """Compare two techniques on the same problems, in the same order (Efron 1979, percentiles).
 
     The interval has no width where no problem (or every one) tells the two apart: then the p-value
-    is the better guide. Raises ValueError for lists of different length, empty lists, samples < 1.
+    is the better guide. Raises ValueError for lists of different length, empty lists, samples < 1,
+    and for results that are neither right nor wrong (see `paired_difference`).
     """
-    if len(a_correct) != len(b_correct) or not len(a_correct):
-        raise ValueError(f"cannot pair {len(a_correct)} results with {len(b_correct)}")
-    if samples < 1:
-        raise ValueError(f"samples must be at least 1, not {samples}")
+    check_pairs(a_correct, b_correct, samples)
+    if not {*a_correct, *b_correct} <= {0, 1}:
+        raise ValueError("a result must be right or wrong here; shares go to paired_difference")
     pairs = list(zip(a_correct, b_correct, strict=True))
     total = len(pairs)
     only_a = sum(bool(a and not b) for a, b in pairs)
@@ -72,6 +72,29 @@ def paired_bootstrap(
     low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / total, [0.025, 0.975])
     difference = (only_a - only_b) / total
     return PairedComparison(difference, float(low), float(high), sign_test(only_a, only_b))
+
+
+def paired_difference(
+    a: Sequence[float], b: Sequence[float], *, samples: int = 10_000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean of A minus mean of B, and its 95% interval, low and high: as `paired_bootstrap`, but a
+    result may be any number, such as the share of a problem's tries that were right.
+
+    Raises ValueError for lists of different length, empty lists, samples < 1.
+    """
+    check_pairs(a, b, samples)
+    differences = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
+    chosen = np.random.default_rng(seed).integers(len(a), size=(samples, len(a)))
+    low, high = np.quantile(differences[chosen].mean(axis=1), [0.025, 0.975])
+    return float(differences.mean()), float(low), float(high)
+
+
+def check_pairs(a: Sequence[float], b: Sequence[float], samples: int) -> None:
+    """Raise ValueError for lists that cannot be paired, or too few bootstrap samples."""
+    if len(a) != len(b) or not len(a):
+        raise ValueError(f"cannot pair {len(a)} results with {len(b)}")
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, not {samples}")
 
 
 def sign_test(only_a: int, only_b: int) -> float:

@@ -6,7 +6,13 @@ from math import comb
 import numpy as np
 import pytest
 
-from shared.intervals import paired_bootstrap, pass_at_k, sign_test, wilson_interval
+from shared.intervals import (
+    paired_bootstrap,
+    paired_difference,
+    pass_at_k,
+    sign_test,
+    wilson_interval,
+)
 
 
 @pytest.mark.parametrize(  # Newcombe 1998 (Statistics in Medicine 17, 857-872), table I, method 3
@@ -94,6 +100,29 @@ def test_bootstrap_repeats_and_turns_with_its_sides():
     assert paired_bootstrap(b, a).difference == -result.difference
     assert paired_bootstrap(a, a) == paired_bootstrap(b, b)
     assert (paired_bootstrap(a, a).difference, paired_bootstrap(a, a).p_value) == (0, 1)
+
+
+def test_shares_have_an_interval_that_covers_the_true_difference():
+    rng = np.random.default_rng(3)
+    covered = 0
+    for _ in range(400):
+        skill = rng.random(200)  # of ten tries at each problem, the share that is right
+        a, b = rng.binomial(10, skill) / 10, rng.binomial(10, skill**1.5) / 10
+        difference, low, high = paired_difference(a, b, samples=500)
+        assert low < difference < high
+        covered += low <= 1 / 2 - 1 / 2.5 <= high
+    assert 0.91 < covered / 400 < 0.985
+
+
+def test_shares_and_verdicts_agree_and_are_not_mixed_up():
+    a, b = pairs(100, 30, 20, 50)
+    result = paired_bootstrap(a, b)
+    expected = (result.difference, result.low, result.high)
+    assert paired_difference(a, b) == pytest.approx(expected, abs=0.011)
+    with pytest.raises(ValueError, match="paired_difference"):
+        paired_bootstrap([0.5, 1.0], [0.0, 1.0])
+    with pytest.raises(ValueError, match="cannot pair 1 results with 2"):
+        paired_difference([0.5], [0.5, 1.0])
 
 
 def test_pairing_resolves_more_than_two_separate_intervals():
