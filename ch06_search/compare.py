@@ -30,9 +30,9 @@ from shared.intervals import wilson_interval
 from shared.pool import Choose, PooledProblem, Sample, accuracy_at, majority, to_pool
 from shared.scorers import ProcessRewardModel
 
-POOL_SIZE = 20  # samples a problem, enough for the dearest search
+POOL_SIZE = 24  # samples a problem, enough for the dearest search
 WHOLE = SamplingParams(temperature=0.6, max_tokens=700)  # for rivals, as in the earlier chapters
-SIZES = {"beam": (4, 8, 16), "particles": (4, 8, 16)}  # n of each method; the others:
+SIZES = {"beam": (4, 8, 16)}  # n of a search; the others:
 OTHER_SIZES = (4, 8)
 
 
