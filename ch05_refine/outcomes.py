@@ -105,7 +105,7 @@ def compare_ways(
     """One row for the draft and for each way: accuracy, the paired gain over the draft, what became
     of right and wrong drafts, tokens, and samples at the same cost.
 
-    The best single sample is chosen by the gate of the same name, so only gates have that column.
+    The best single sample is chosen by the gate that begins the way's name, if one does.
     `drawn` None: the samples in the pool itself, if there are any.
     """
     drawn = drawn_samples(pool) if drawn is None else drawn
@@ -116,8 +116,9 @@ def compare_ways(
     for row in rows:
         n = samples_for(row["tokens"], drawn)
         others = {"vote": vote_is_right(pool, drawn, n)}
-        if row["name"] == "likelihood" or row["name"] in next(iter(drawn.values()))[0].measures:
-            others["best"] = best_is_right(pool, drawn, n, row["name"])
+        gate = row["name"].partition(",")[0]
+        if gate == "likelihood" or gate in next(iter(drawn.values()))[0].measures:
+            others["best"] = best_is_right(pool, drawn, n, gate)
         row["n"] = n
         for name, other in others.items():
             gain = paired_bootstrap(row["right"], other)

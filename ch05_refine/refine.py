@@ -4,8 +4,9 @@
     python ch05_refine/refine.py --compare --limit 400          # all of them on the same drafts
     python ch05_refine/refine.py --compare --gates likelihood judge --model Qwen/Qwen3-0.6B
 
-Ways: "ungated" (self-refine as published), one for each gate of --gates, "arithmetic" (a verifier
-points at the wrong step in place of the model's critique), "arithmetic + GATE", "reflexion".
+Ways: "ungated" (self-refine as published), one for each gate of --gates, "GATE, no stop" (goes on
+where the critique finds nothing), "arithmetic" (a verifier points at the wrong step in place of the
+model's critique), "arithmetic + GATE", "reflexion"; GATE is the last one of --gates.
 `--compare` prints what each does to right and wrong drafts, and what samples at the same cost do.
 """
 
@@ -92,6 +93,11 @@ def finds_nothing(critique: str) -> bool:
     return count > 0 and not COMPLAINS.search(LOOKS_FOR.sub("", rest))
 
 
+def never(critique: str) -> bool:
+    """Trust no critique that is content: the gate alone decides."""
+    return False
+
+
 # --- Gates: is the revision no worse than the draft? ----------------------------------------------
 
 
@@ -144,8 +150,9 @@ def self_refine(
     params: SamplingParams = PARAMS,
     gate: Gate | None = None,
     feedback: Feedback = own_critique,
+    stop: Callable[[str], bool] = finds_nothing,
 ) -> Solution:
-    """Draft, then critique and revise until the critique finds nothing (Madaan 2023).
+    """Draft, then critique and revise until `stop` says so of the critique (Madaan 2023).
 
     Without a gate every revision becomes the new draft, as published; with one, unless it scores
     lower. All is greedy but for this: where a revision was refused, the same draft is criticized
@@ -160,7 +167,7 @@ def self_refine(
         outputs.append(feedback(llm, question, draft.text, sampling))
         critique = outputs[-1].completions[0].text
         trace.append(Round(draft.text, critique, sampled=1))
-        if finds_nothing(critique):
+        if stop(critique):
             break
         outputs.append(revise(llm, question, [(draft.text, critique)], sampling))
         revision = outputs[-1].completions[0]
@@ -275,6 +282,7 @@ def ways_to_refine(gates: dict[str, Gate]) -> dict[str, Callable[..., Solution]]
     last = list(gates)[-1]
     ways = {"ungated": self_refine}
     ways |= {name: partial(self_refine, gate=gate) for name, gate in gates.items()}
+    ways[f"{last}, no stop"] = partial(self_refine, gate=gates[last], stop=never)
     ways["arithmetic"] = partial(self_refine, feedback=arithmetic)
     ways[f"arithmetic + {last}"] = partial(self_refine, feedback=arithmetic, gate=gates[last])
     return ways | {"reflexion": reflexion}

@@ -194,6 +194,12 @@ def test_it_ends_when_the_critique_finds_nothing():
     assert at_once.answer == "5" and len(at_once.trace) == 2
 
 
+def test_it_need_not_believe_a_critique_that_finds_nothing():
+    llm = ScriptedLLM(boxed(5), ALL_RIGHT, boxed(8))
+    solution = chapter.self_refine(llm, PROBLEM, rounds=1, gate=worth, stop=chapter.never)
+    assert solution.answer == "8" and llm.asked[2][3:] == [ALL_RIGHT, prompts.REVISE]
+
+
 def test_no_rounds_are_one_greedy_answer():
     assert chapter.self_refine(ScriptedLLM(boxed(5)), PROBLEM, rounds=0).answer == "5"
 
@@ -310,7 +316,7 @@ def test_the_records_say_what_each_way_would_have_done_alone(tiny, recorded):
     gates, evaluation = recorded
     pool = to_pool(evaluation)
     ways = chapter.ways_to_refine(gates)
-    assert outcomes.ways_of(pool) == list(ways) and len(ways) == 6
+    assert outcomes.ways_of(pool) == list(ways) and len(ways) == 7
     for way, technique in ways.items():
         alone = evaluate(
             partial(technique, rounds=2, params=chapter.PARAMS),
@@ -458,8 +464,8 @@ def test_the_comparison_prints_every_way_and_votes_from_a_recorded_pool(tmp_path
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert SUMMARY.fullmatch(lines[-1])
-    names = ["the draft", "ungated", "likelihood", "reward", "arithmetic", "arithmetic + reward"]
-    names.append("reflexion")
+    names = ["the draft", "ungated", "likelihood", "reward", "reward, no stop"]
+    names += ["arithmetic", "arithmetic + reward", "reflexion"]
     table = [line[:20].strip() for line in lines if re.search(r"[+-]\d\.\d{3} \[", line)]
     assert table == names * 2
     samples_of = ("--gates", "judge", "--pool", "a.jsonl", "--out", "b.jsonl")
