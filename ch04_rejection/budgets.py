@@ -1,11 +1,9 @@
-"""Beside rejection sampling: a vote of as many tokens, an interval for the difference, a table."""
+"""Beside rejection sampling: a vote of as many tokens, and a table."""
 
 from __future__ import annotations
 
 import math
-import statistics
 
-from shared.intervals import Z_95
 from shared.pool import PooledProblem, accuracy_at, majority
 
 
@@ -22,14 +20,6 @@ def vote_of(curve: list[list[float]], votes: float) -> list[float]:
     few, many = math.floor(votes), math.ceil(votes)
     share = votes - few
     return [(1 - share) * a + share * b for a, b in zip(curve[few - 1], curve[many - 1])]
-
-
-def interval(differences: list[float]) -> tuple[float, float, float]:
-    """The mean of one number a problem, and its 95% interval over problems."""
-    middle = statistics.mean(differences)
-    spread = statistics.stdev(differences) if len(differences) > 1 else math.inf
-    half = Z_95 * spread / math.sqrt(len(differences))
-    return middle, middle - half, middle + half
 
 
 def show(value: object) -> str:

@@ -22,7 +22,7 @@ from math import comb
 
 import torch
 
-from ch04_rejection.budgets import interval, print_rows, vote_curve, vote_of
+from ch04_rejection.budgets import print_rows, vote_curve, vote_of
 from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
 from shared.answers import final_answer
 from shared.arithmetic import equations
@@ -34,7 +34,7 @@ from shared.cli import (
     print_result,
     run,
 )
-from shared.intervals import pass_at_k, wilson_interval
+from shared.intervals import paired_difference, pass_at_k, wilson_interval
 from shared.pool import (
     PooledProblem,
     Sample,
@@ -292,7 +292,7 @@ def compare_quality(pool: list[PooledProblem], named: dict[str, Verifier]) -> li
         row = {"verifier": name, **quality(pool, accepted)}
         row["draws_by_law"] = statistics.mean(outcome.draws for outcome in found)
         row["draws_measured"] = float(statistics.mean(outcome.draws for outcome in measured))
-        gain = interval([outcome.right - v for outcome, v in zip(found, vote)])
+        gain = paired_difference([outcome.right for outcome in found], vote)
         rows.append(row | dict(zip((f"to_vote_of_{n}", "gain_low", "gain_high"), gain)))
     return rows
 
@@ -316,7 +316,7 @@ def compare_budgets(pool: list[PooledProblem], named: dict[str, Verifier]) -> li
                 outcome.right for outcome in outcomes(pool, accepted, budget, measured=True)
             )
             vote = vote_of(curve, means["tokens"] / size)
-            gain = interval([outcome.right - v for outcome, v in zip(found, vote)])
+            gain = paired_difference([outcome.right for outcome in found], vote)
             row = {"verifier": name, "budget": budget, **means, "low": low, "high": high}
             row |= {"measured": measured, "vote": statistics.mean(vote)}
             rows.append(row | dict(zip(("gain", "gain_low", "gain_high"), gain)))
