@@ -68,10 +68,11 @@ def arithmetic(llm: LLM, question: str, draft: str, params: SamplingParams) -> R
 
 
 SAYS_NOTHING = re.compile(
-    r"(?<!not )\b(?:all|every|each)\b[\w ]{0,30}\bsteps?\b[\w ]{0,40}\b(?:right|correct)\b"
-    r"|\b(?:no|none of the)\b[\w ]{0,20}\b(?:steps?|mistakes?|errors?)\b(?: (?:is|are) \w+)?"
+    r"(?<!not )\b(?:all|every|each|both)\b[\w ]{0,30}\bsteps?\b[\w ]{0,40}\b(?:right|correct)\b"
+    r"|\b(?:no|none of the|not contain any)\b[\w ]{0,20}\b(?:steps?|mistakes?|errors?)\b"
+    r"(?:(?: that)? (?:is|are) \w+)?"
     r"|\b(?:solution|answer)(?: \w+)? (?:is|are)(?: indeed)? (?:right|correct)\b"
-    r"|\bwrong is\W*(?:boxed\W*)?(?:text\W*)?none\b",
+    r"|\bwrong is\W*(?:boxed\W*)?(?:text\W*)?none\b|\bboxed\W*(?:text\W*)?correct\b",
     re.IGNORECASE,
 )
 LOOKS_FOR = re.compile(  # the question, said again: "To determine which step is wrong, let's ..."

@@ -49,6 +49,15 @@ COMPLAINT = "This step is wrong: 1+1=3"
         "None of the steps is wrong.",
         "No step is incorrect.",
         "I checked the solution again: the final answer is correct.",
+        # What Qwen2.5-Coder-0.5B-Instruct wrote:
+        "The total cost is correct. Therefore, there is no step that is wrong.",
+        "Since both steps are correct, there is no step that is wrong.",
+        "Since all steps are correct, the problem does not contain any errors. Therefore, the final "
+        "answer is:\n\\[\n\\boxed{\\text{All steps are correct.}}\n\\]",
+        "The total number of bananas William has is indeed 1332. Therefore, there is no mistake in "
+        "any of the steps.\n\nThe final answer is:\n\\[\n\\boxed{1332}\n\\]",
+        "Therefore, the final answer is \\(\\boxed{\\text{correct}}\\).",
+        # And what another one might:
         "Let's identify the mistake.\n\nTherefore, the step that is wrong is:\n\\boxed{\\text{None}}",
     ],
 )
@@ -70,8 +79,11 @@ def test_a_critique_that_finds_nothing(critique):
         "wrong is step 4.\n\nThe final answer is \\(\\boxed{4}\\).",
         "To determine which step is wrong, let's go through the process step by step.\n"
         "Therefore, the number of people infected after 3 days is \\(\\boxed{351}\\).",
-        # And what others may write:
+        "Since the total amount is correct, the step that is wrong is:\n\n\\boxed{\\text{Step 4}}",
+        "it to be 282, which is correct.\n\nTherefore, the step that is wrong is step 3. The correct "
+        "answer is \\boxed{3}.",
         "Not all steps are correct.",
+        "Both steps are correct, but the last one is wrong.",
         "All steps are correct except that step 3 is wrong.",
         "Step 2 has no errors. Step 3 is incorrect.",
         "The solution is not correct.",
