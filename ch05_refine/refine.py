@@ -156,15 +156,16 @@ def self_refine(
     """Draft, then critique and revise until `stop` says so of the critique (Madaan 2023).
 
     Without a gate every revision becomes the new draft, as published; with one, unless it scores
-    lower. All is greedy but for this: where a revision was refused, the same draft is criticized
-    and revised again at the temperature of `params`, since greedy decoding would repeat itself.
+    lower. The draft is greedy. Critiques and revisions are sampled, each round with a seed of its
+    own, for greedy decoding would write the same again about a draft that was kept.
     """
     question, greedy = problem.question, replace(params, n=1, temperature=0.0)
     outputs = [reply(llm, prompts.ask(question), greedy)]
-    draft, sampling = outputs[0].completions[0], greedy
+    draft = outputs[0].completions[0]
     solutions, scores = [draft], [gate(llm, question, draft)] if gate else []
     trace = [Round(draft.text, accepted=True, sampled=1)]
     for number in range(1, rounds + 1):
+        sampling = replace(params, n=1, seed=params.seed + number)
         outputs.append(feedback(llm, question, draft.text, sampling))
         critique = outputs[-1].completions[0].text
         trace.append(Round(draft.text, critique, sampled=1))
@@ -178,9 +179,7 @@ def self_refine(
         accepted = not gate or scores[1] >= scores[0]
         trace[-1] = Round(draft.text, critique, revision.text, scores, accepted, sampled=2)
         if accepted:
-            draft, scores, sampling = revision, scores[1:], greedy
-        else:
-            sampling = replace(params, n=1, seed=params.seed + number)
+            draft, scores = revision, scores[1:]
     cost = sum((output.cost for output in outputs), Cost())
     if gate not in (None, likelihood):  # sampling has told what the likelihood needs
         cost += reading_cost(solutions)
@@ -223,16 +222,18 @@ def reflexion(
     """Try again until a try passes a test, with earlier failures in the prompt (Shinn 2023).
 
     The test is not the model's own; where it fails, the model reflects on the failure. The next
-    try sees the last `memory` failed tries, each with the reflection on it. All is greedy.
+    try sees the last `memory` failed tries, each with the reflection on it. The first try is
+    greedy, all else is sampled.
     """
     question, greedy = problem.question, replace(params, n=1, temperature=0.0)
     outputs = [reply(llm, prompts.ask(question), greedy)]
     attempt, failures = outputs[0].completions[0].text, []
     trace = [Round(attempt, accepted=True, sampled=1)]
     while len(trace) <= rounds and not passes(attempt):
-        outputs.append(feedback(llm, question, attempt, greedy))
+        sampling = replace(params, n=1, seed=params.seed + len(trace))
+        outputs.append(feedback(llm, question, attempt, sampling))
         failures.append((attempt, outputs[-1].completions[0].text))
-        outputs.append(revise(llm, question, failures[-memory:], greedy))
+        outputs.append(revise(llm, question, failures[-memory:], sampling))
         attempt = outputs[-1].completions[0].text
         trace.append(Round(*failures[-1], attempt, accepted=True, sampled=2))
     completions = [output.completions[0] for output in outputs]

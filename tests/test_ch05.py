@@ -175,7 +175,6 @@ def test_without_a_gate_every_revision_is_the_next_draft():
         boxed(4),
     ]
     assert solution.cost == Cost(prompt_tokens=35, generated_tokens=25, forward_passes=25)
-    assert [params.temperature for params in llm.params] == [0] * 5
     first, second, third = solution.trace
     assert first["draft"] == boxed(5) and first["accepted"] and first["sampled"] == 1
     assert (second["draft"], second["critique"], second["revision"]) == (
@@ -232,14 +231,14 @@ def test_the_answer_after_a_refusal_is_the_draft_s():
     assert chapter.self_refine(llm, PROBLEM, rounds=1, gate=worth).answer == "5"
 
 
-def test_only_after_a_refusal_it_samples_each_time_with_a_seed_of_its_own():
-    replies = [boxed(5), *[COMPLAINT, boxed(3)] * 2, COMPLAINT, boxed(6), COMPLAINT, boxed(7)]
-    llm = ScriptedLLM(*replies)
-    params = SamplingParams(temperature=0.6, max_tokens=99, seed=100)
-    assert chapter.self_refine(llm, PROBLEM, rounds=4, params=params, gate=worth).answer == "7"
-    assert [p.temperature for p in llm.params] == [0, 0, 0, 0.6, 0.6, 0.6, 0.6, 0, 0]
-    assert [p.seed for p in llm.params[3:7]] == [101, 101, 102, 102]
-    assert {p.max_tokens for p in llm.params} == {99}
+def test_the_draft_is_greedy_and_every_round_has_a_seed_of_its_own():
+    params = SamplingParams(n=9, temperature=0.6, max_tokens=99, seed=100)
+    for gate in (None, worth):
+        llm = ScriptedLLM(boxed(5), *[COMPLAINT, boxed(3)] * 2)
+        chapter.self_refine(llm, PROBLEM, rounds=2, params=params, gate=gate)
+        assert [p.temperature for p in llm.params] == [0, 0.6, 0.6, 0.6, 0.6]
+        assert [p.seed for p in llm.params[1:]] == [101, 101, 102, 102]
+        assert {p.max_tokens for p in llm.params} == {99}
 
 
 def test_a_gate_that_reads_costs_what_it_reads():
@@ -280,6 +279,8 @@ def test_reflexion_remembers_the_last_failures_with_the_reflections():
     assert llm.asked[4][1:] == first + second
     assert llm.asked[6][1:] == second + third
     assert llm.asked[5][1:] == [boxed(3), prompts.CRITIQUE]  # it reflects on one try at a time
+    assert [p.temperature for p in llm.params] == [0] + [0.6] * 6
+    assert [p.seed for p in llm.params[1:]] == [1, 1, 2, 2, 3, 3]
 
 
 def test_the_test_of_reflexion_is_the_arithmetic():
