@@ -18,15 +18,13 @@ from functools import partial
 from pathlib import Path
 from statistics import mean
 
-import numpy as np
-
 from ch06_search.search import METHODS, PARAMS, Node, Value, weighted_vote
 from ch06_search.values import StepReader
 from shared import LLM, Problem, SamplingParams, Solution, load_problems, prompts
 from shared.answers import final_answer
 from shared.cli import HelpFormatter, friendly_errors
 from shared.evaluate import Evaluation, evaluate
-from shared.intervals import wilson_interval
+from shared.intervals import paired_difference, wilson_interval
 from shared.pool import Choose, PooledProblem, Sample, accuracy_at, majority, to_pool
 from shared.scorers import ProcessRewardModel
 
@@ -73,17 +71,6 @@ def accuracy_at_any(pool: list[PooledProblem], choose: Choose, n: float) -> list
     return [(1 - share) * low + share * high for low, high in zip(below, above)]
 
 
-def paired_difference(
-    ours: list[float], theirs: list[float], *, draws: int = 10_000, seed: int = 0
-) -> dict[str, float]:
-    """Mean difference of two lists of shares on the same problems, with its 95% interval (paired
-    bootstrap, Efron 1979): `shared.intervals` has the same for what is only right or wrong."""
-    differences = np.array(ours, dtype=float) - np.array(theirs, dtype=float)
-    chosen = np.random.default_rng(seed).integers(len(ours), size=(draws, len(ours)))
-    low, high = np.quantile(differences[chosen].mean(axis=1), [0.025, 0.975])
-    return {"gain": float(differences.mean()), "low": float(low), "high": float(high)}
-
-
 def compare(evaluation: Evaluation, pool: list[PooledProblem], name: str) -> dict:
     """One search as a row: accuracy, cost, and its lead over each rival at equal tokens."""
     records, cost = evaluation.records, evaluation.cost
@@ -97,7 +84,8 @@ def compare(evaluation: Evaluation, pool: list[PooledProblem], name: str) -> dic
     }
     for rival, choose in RIVALS.items():
         theirs = accuracy_at_any(pool, choose, row["rival_n"])
-        row[rival] = paired_difference([record.correct for record in records], theirs)
+        gain, low, high = paired_difference([record.correct for record in records], theirs)
+        row[rival] = {"gain": gain, "low": low, "high": high}
     return row
 
 

@@ -83,6 +83,7 @@ class StepReader:
     def __init__(self, reward_model: ProcessRewardModel, max_bytes: int = 1 << 30) -> None:
         if reward_model.separated:
             raise ValueError("a reward model with separators does not read steps as they are")
+        self.made_of = reward_model, max_bytes
         self.tokenizer, self.head = reward_model.tokenizer, reward_model.score
         decoder = reward_model.model
         with torch.device("meta"):
@@ -91,6 +92,10 @@ class StepReader:
         self.prefixes = PrefixCache(max_bytes)
         self.known: WeakKeyDictionary[Node, tuple[list[int], float]] = WeakKeyDictionary()
         self.lock = threading.Lock()
+
+    def __reduce__(self) -> tuple:
+        """Sent to a worker of a Ray cluster it is made anew there: what was read stays here."""
+        return StepReader, self.made_of
 
     @torch.inference_mode()
     def __call__(self, llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:

@@ -648,17 +648,6 @@ def test_rivals_are_read_off_at_any_number_of_samples():
             comparison.accuracy_at_any(POOL, comparison.weighted, n)
 
 
-def test_shares_are_compared_problem_by_problem():
-    ours, theirs = [1.0, 0.0, 1.0, 1.0] * 25, [0.5, 0.25, 0.75, 0.5] * 25
-    found = comparison.paired_difference(ours, theirs)
-    assert found["gain"] == pytest.approx((0.5 - 0.25 + 0.25 + 0.5) / 4)
-    # The differences' standard deviation is 0.306, that of their mean over 100 problems 0.0306.
-    assert found["low"] == pytest.approx(0.25 - 1.96 * 0.0306, abs=0.01)
-    assert found["high"] == pytest.approx(0.25 + 1.96 * 0.0306, abs=0.01)
-    even = comparison.paired_difference([0.5] * 9, [0.5] * 9)
-    assert even == {"gain": 0.0, "low": 0.0, "high": 0.0}
-
-
 def test_a_rivals_curve_costs_its_tokens():
     rows = comparison.curve(POOL, comparison.majority, "vote")
     assert [row["tokens_per_problem"] for row in rows] == pytest.approx([20.0, 40.0])
