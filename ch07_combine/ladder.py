@@ -3,8 +3,9 @@
     python ch07_combine/ladder.py                                   # the shipped model
     python ch07_combine/ladder.py --model DIR --problems gym:gsm_symbolic --limit 50 --n 8
 
-The rungs are the functions of the chapters. Best-of-N needs a reward model: the shipped model has
-one, for others name it with --reward-model.
+The rungs are the functions of the chapters. Best-of-N and search need a reward model: the shipped
+model has one, for others name it with --reward-model. Where there is one it also is the gate of
+refinement, and a second verifier beside the arithmetic in rejection sampling.
 
 Prints a table, and writes ladder.json and ladder.png into --out. An interrupted run goes on where
 it stopped. Each rung costs more than the one below it; the last column says by how much it beats
@@ -28,6 +29,13 @@ from torch import Tensor
 from ch01_cot.cot import chain_of_thought, direct_answer
 from ch02_self_consistency.self_consistency import self_consistency
 from ch03_best_of_n.best_of_n import best_of_n, reward, weighted_answer
+from ch04_rejection.rejection import THRESHOLDS, arithmetic, both, rejection_sampling, rewarded
+from ch05_refine.refine import likelihood, self_refine
+from ch05_refine.refine import reward as reward_gate
+from ch06_search.search import PARAMS as STEP_PARAMS
+from ch06_search.search import beam_search
+from ch06_search.values import StepReader
+from ch06_search.values import reward as reward_value
 from shared import LLM, Problem, SamplingParams, load_problems
 from shared.cli import add_common_flags, friendly_errors, load_llm, sampling_params
 from shared.evaluate import Evaluation, compare, evaluate
@@ -37,18 +45,31 @@ from shared.scorers import ProcessRewardModel
 
 def rungs(params: SamplingParams, reward_model: ProcessRewardModel | None) -> dict[str, partial]:
     """The techniques from cheap to dear, each ready to be evaluated; `params.n` is the most samples
-    that one may draw. Without a reward model there is no best-of-N."""
+    that one may draw. Without a reward model there are no best-of-N and no search."""
     greedy = replace(params, n=1, temperature=0)
     few, most = max(1, params.n // 4), params.n
-    votes = {f"self-consistency, {n} votes": n for n in (few, most)}
+    verifier, gate = arithmetic, likelihood
+    if reward_model:
+        verifier = both(arithmetic, rewarded(reward_model, THRESHOLDS["both"]))
+        gate = reward_gate(reward_model)
     ladder = {
         "direct answer": partial(direct_answer, params=greedy),
         "chain of thought": partial(chain_of_thought, params=greedy),
+        "gated refinement": partial(self_refine, params=params, gate=gate),
+        f"self-consistency of {few}": partial(self_consistency, n=few, params=params),
+        f"rejection, up to {most} draws": partial(
+            rejection_sampling, n=most, params=params, verifier=verifier
+        ),
+        f"self-consistency of {most}": partial(self_consistency, n=most, params=params),
     }
-    ladder |= {name: partial(self_consistency, n=n, params=params) for name, n in votes.items()}
     if reward_model:
         ladder[f"weighted best of {most}"] = partial(
             best_of_n, n=most, params=params, scorer=reward(reward_model), choose=weighted_answer
+        )
+        read = reward_value if reward_model.separated else StepReader
+        steps = replace(params, temperature=STEP_PARAMS.temperature)  # few steps differ below it
+        ladder[f"beam search for {most} paths"] = partial(
+            beam_search, n=most, params=steps, value=read(reward_model)
         )
     return ladder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import pickle
 import random
 import re
 import subprocess
@@ -498,6 +499,12 @@ def test_a_whole_solution_can_be_read_at_once(tiny, reward_model):
     scores, _ = StepReader(reward_model)(tiny, problem.question, nodes)
     steps = reward_model.step_scores(problem.question, [node.text for node in nodes])
     assert scores == pytest.approx([each[-1] for each in steps], abs=1e-3)
+
+
+def test_a_worker_elsewhere_can_have_the_reader(tiny, reward_model):
+    reader, node = StepReader(reward_model), Node([], "Plan: in order.\n3*14=42\n")
+    sent = pickle.loads(pickle.dumps(reader))
+    assert sent(tiny, "What is 3*14?", [node]) == reader(tiny, "What is 3*14?", [node])
 
 
 def test_a_reward_model_with_separators_cannot_be_read_step_by_step():

@@ -24,12 +24,16 @@ def test_the_ladder_climbs_draws_and_resumes(tmp_path):
     assert [row["name"] for row in rows] == [
         "direct answer",
         "chain of thought",
-        "self-consistency, 1 votes",
-        "self-consistency, 4 votes",
+        "gated refinement",
+        "self-consistency of 1",
+        "rejection, up to 4 draws",
+        "self-consistency of 4",
         "weighted best of 4",
+        "beam search for 4 paths",
     ]
-    direct, thought, _, vote, best = rows
+    direct, thought, _, _, rejection, vote, best, _ = rows
     assert direct["tokens_per_problem"] < thought["tokens_per_problem"] < vote["tokens_per_problem"]
+    assert rejection["tokens_per_problem"] < vote["tokens_per_problem"]  # it stops when it can
     assert best["tokens_per_problem"] == vote["tokens_per_problem"]  # they are the same samples
     assert thought["accuracy"] > direct["accuracy"]
     assert thought["gain"] == 0
