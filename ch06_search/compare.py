@@ -21,7 +21,7 @@ from statistics import mean
 from ch06_search.search import METHODS, PARAMS, Node, Value, weighted_vote
 from ch06_search.values import StepReader
 from shared import LLM, Problem, SamplingParams, Solution, load_problems, prompts
-from shared.answers import final_answer
+from shared.answers import answers_match, final_answer
 from shared.cli import HelpFormatter, friendly_errors
 from shared.evaluate import Evaluation, evaluate
 from shared.intervals import paired_difference, wilson_interval
@@ -31,7 +31,7 @@ from shared.scorers import ProcessRewardModel
 POOL_SIZE = 24  # samples a problem, enough for the dearest search
 WHOLE = SamplingParams(temperature=0.6, max_tokens=700)  # for rivals, as in the earlier chapters
 SIZES = {"beam": (4, 8, 16)}  # n of a search; the others:
-OTHER_SIZES = (4, 8)
+OTHER_SIZES = (8,)
 
 
 def sample_and_score(
@@ -53,6 +53,11 @@ def weighted(samples: list[Sample]) -> str | None:
     return weighted_vote([s.answer for s in samples], [s.measures["value"] for s in samples])
 
 
+def oracle(samples: list[Sample]) -> str | None:
+    """A right answer if there is one."""
+    return next((sample.answer for sample in samples if sample.is_right), None)
+
+
 RIVALS: dict[str, Choose] = {"best-of-N, weighted": weighted, "self-consistency": majority}
 
 
@@ -72,7 +77,11 @@ def accuracy_at_any(pool: list[PooledProblem], choose: Choose, n: float) -> list
 
 
 def compare(evaluation: Evaluation, pool: list[PooledProblem], name: str) -> dict:
-    """One search as a row: accuracy, cost, and its lead over each rival at equal tokens."""
+    """One search as a row: accuracy, cost, and its lead over each rival at equal tokens.
+
+    `covered` is the share of problems with a right answer among the finished paths, and
+    `rival_covered` among as many tokens of whole solutions: no vote can do better.
+    """
     records, cost = evaluation.records, evaluation.cost
     row = evaluation.row(name) | {
         "n": evaluation.settings["n"],
@@ -82,6 +91,9 @@ def compare(evaluation: Evaluation, pool: list[PooledProblem], name: str) -> dic
         "seconds": evaluation.seconds,
         "rival_n": samples_for(pool, evaluation.row(name)["tokens_per_problem"]),
     }
+    found = [any(answers_match(c["answer"], r.gold) for c in r.completions) for r in records]
+    row["covered"] = mean(found)
+    row["rival_covered"] = mean(accuracy_at_any(pool, oracle, row["rival_n"]))
     for rival, choose in RIVALS.items():
         theirs = accuracy_at_any(pool, choose, row["rival_n"])
         gain, low, high = paired_difference([record.correct for record in records], theirs)
@@ -106,13 +118,17 @@ def print_table(rows: list[dict]) -> None:
     print(
         f"{'search':<12}{'n':>3}  {'accuracy  95% interval':<26}{'tokens':>7}{'paths':>7}", end=""
     )
-    print(f"{'reused':>8}  " + "".join(f"{'against ' + rival:<30}" for rival in RIVALS))
+    print(
+        f"{'reused':>8}{'covered':>9}{'pool':>7}  "
+        + "".join(f"{'against ' + rival:<30}" for rival in RIVALS)
+    )
     for row in rows:
         gains = (row[rival] for rival in RIVALS)
         print(
             f"{row['name']:<12}{row['n']:>3}  {row['accuracy']:<10.3f}"
             f"[{row['low']:.3f}, {row['high']:.3f}]  {row['tokens_per_problem']:>7.0f}"
-            f"{row['paths']:>7.1f}{row['reused']:>8.1%}  "
+            f"{row['paths']:>7.1f}{row['reused']:>8.1%}"
+            f"{row['covered']:>9.3f}{row['rival_covered']:>7.3f}  "
             + "".join(f"{g['gain']:+.3f} [{g['low']:+.3f}, {g['high']:+.3f}]       " for g in gains)
         )
 
