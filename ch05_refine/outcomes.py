@@ -1,5 +1,9 @@
 """What becomes of right and wrong drafts: the study of recorded refinements.
 
+    python ch05_refine/outcomes.py refine.jsonl --summary compared.json
+
+prints the tables of `refine.py --compare` again from its records, and writes the figures' numbers.
+
     pool = to_pool(load_evaluation("refine.jsonl"))     # or of an evaluation that has just been run
     count_outcomes(pool, "reward", rounds=3)            # {"kept": …, "broken": …, …}
     print_table(compare_ways(pool, ways_of(pool), rounds=3))
@@ -11,12 +15,16 @@ in round 2; the measure is 1 if it was accepted as the new draft then, else 0.
 
 from __future__ import annotations
 
+import argparse
+import json
 import math
 from collections import Counter
+from pathlib import Path
 from statistics import mean
 
+from shared.evaluate import load_evaluation
 from shared.intervals import paired_bootstrap, wilson_interval
-from shared.pool import PooledProblem, Sample, majority
+from shared.pool import PooledProblem, Sample, majority, read_pool, to_pool
 
 OUTCOMES = ("kept", "broken", "repaired", "unrepaired")
 Drawn = dict[str, list[Sample]]  # by question: samples to vote with
@@ -163,3 +171,47 @@ def print_table(rows: list[dict]) -> None:
 def difference(gain: tuple[float, float, float]) -> str:
     """A difference and its interval as text."""
     return "{:+.3f} [{:+.3f}, {:+.3f}]".format(*gain)
+
+
+def summarize(pool: list[PooledProblem], rounds: int, gate: str = "reward") -> dict:
+    """The numbers of the figures, JSON-ready: each way after 0, 1, ... rounds, and 1, 2, ...
+    samples with their vote and the best of them by a gate."""
+    drawn = drawn_samples(pool)
+    ways = {
+        way: [row_of(pool, way, number) for number in range(rounds + 1)] for way in ways_of(pool)
+    }
+    for row in (row for rows in ways.values() for row in rows):
+        del row["right"]  # one a problem: they would make the file large
+    samples = [
+        {
+            "tokens": mean(sum(s.num_tokens for s in each[:n]) for each in drawn.values()),
+            "vote": mean(vote_is_right(pool, drawn, n)),
+            "best": mean(best_is_right(pool, drawn, n, gate)),
+        }
+        for n in range(1, min(map(len, drawn.values())) + 1)
+    ]
+    return {"problems": len(pool), "ways": ways, "samples": samples}
+
+
+def main() -> None:
+    """Print the tables of recorded refinements; write the numbers of their figures if asked."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("records", type=Path, help="the --out of refine.py --compare")
+    add("--pool", metavar="FILE.jsonl", help="take the samples for the vote from this file")
+    add("--summary", type=Path, metavar="FILE.json", help="write the numbers of the figures here")
+    args = parser.parse_args()
+    evaluation = load_evaluation(args.records)
+    pool, rounds = to_pool(evaluation), evaluation.settings["rounds"]
+    drawn = drawn_samples(read_pool(args.pool)) if args.pool else None
+    print_table(compare_ways(pool, ways_of(pool), rounds, drawn))
+    print(evaluation.summary_line())
+    if args.summary:
+        text = json.dumps(summarize(pool, rounds), indent=1)
+        args.summary.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -443,6 +443,23 @@ def test_the_comparison_is_paired_with_the_draft_and_with_samples_at_equal_cost(
     assert "vote" not in outcomes.compare_ways(POOL, ["g"], 2)[0]
 
 
+def test_a_summary_has_every_round_and_every_number_of_samples():
+    voting = [sample("2", 5, sample=1, g=0.2), sample("1", 15, sample=1, g=0.9)]
+    pool = [pooled(name, *problem.samples, *voting) for name, problem in zip("abcde", POOL)]
+    summary = json.loads(json.dumps(outcomes.summarize(pool, 2, gate="g")))
+    assert summary["problems"] == 5 and list(summary["ways"]) == ["g"]
+    rounds = summary["ways"]["g"]
+    assert [row["accuracy"] for row in rounds] == pytest.approx([0.4, 0.2, 0.6])
+    assert [row["repaired"] for row in rounds] == [0, 0, 2]
+    assert [row["tokens"] for row in rounds] == pytest.approx(
+        [10, (32 * 2 + 30 * 2 + 12) / 5, 39.2]
+    )
+    assert [row["tokens"] for row in summary["samples"]] == [5, 20]
+    assert [row["vote"] for row in summary["samples"]] == [0, 0]
+    assert [row["best"] for row in summary["samples"]] == [0, 1]
+    assert outcomes.summarize(POOL, 2)["samples"] == []
+
+
 def test_a_pool_of_samples_alone_is_what_votes():
     only = [PooledProblem("a", "1", 10, [Sample("t", "1", True, 5, "stop", {"judge": 0.5})])]
     assert outcomes.drawn_samples(only) == {"a": only[0].samples}
@@ -481,6 +498,12 @@ def test_the_comparison_prints_every_way_and_votes_from_a_recorded_pool(tmp_path
     names += ["arithmetic", "arithmetic + reward", "reflexion"]
     table = [line[:20].strip() for line in lines if re.search(r"[+-]\d\.\d{3} \[", line)]
     assert table == names * 2
+    summary = ("outcomes.py", "a.jsonl", "--summary", "a.json")
+    command = [sys.executable, str(SCRIPT.with_name(summary[0])), *summary[1:]]
+    study = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert study.returncode == 0, study.stderr
+    assert study.stdout.splitlines()[: 2 * len(names)] == lines[: 2 * len(names)]  # the same tables
+    assert list(json.loads((tmp_path / "a.json").read_text())["ways"]) == names[1:]
     samples_of = ("--gates", "judge", "--pool", "a.jsonl", "--out", "b.jsonl")
     again = run(*small, *samples_of, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
