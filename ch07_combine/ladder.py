@@ -3,7 +3,7 @@
     python ch07_combine/ladder.py                                   # the shipped model
     python ch07_combine/ladder.py --model DIR --problems gym:gsm_symbolic --limit 50 --n 8
 
-The rungs are the functions of the chapters. Best-of-N and search need a reward model: the shipped
+The rungs are the functions of the chapters (search, chapter 6, takes too long here). Best-of-N needs a reward model: the shipped
 model has one, for others name it with --reward-model. Where there is one it also is the gate of
 refinement, and a second verifier beside the arithmetic in rejection sampling.
 
@@ -32,10 +32,6 @@ from ch03_best_of_n.best_of_n import best_of_n, reward, weighted_answer
 from ch04_rejection.rejection import THRESHOLDS, arithmetic, both, rejection_sampling, rewarded
 from ch05_refine.refine import likelihood, self_refine
 from ch05_refine.refine import reward as reward_gate
-from ch06_search.search import PARAMS as STEP_PARAMS
-from ch06_search.search import beam_search
-from ch06_search.values import StepReader
-from ch06_search.values import reward as reward_value
 from shared import LLM, Problem, SamplingParams, load_problems
 from shared.cli import add_common_flags, friendly_errors, load_llm, sampling_params
 from shared.evaluate import Evaluation, compare, evaluate
@@ -45,7 +41,7 @@ from shared.scorers import ProcessRewardModel
 
 def rungs(params: SamplingParams, reward_model: ProcessRewardModel | None) -> dict[str, partial]:
     """The techniques from cheap to dear, each ready to be evaluated; `params.n` is the most samples
-    that one may draw. Without a reward model there are no best-of-N and no search."""
+    that one may draw. Without a reward model there is no best-of-N."""
     greedy = replace(params, n=1, temperature=0)
     few, most = max(1, params.n // 4), params.n
     verifier, gate = arithmetic, likelihood
@@ -65,11 +61,6 @@ def rungs(params: SamplingParams, reward_model: ProcessRewardModel | None) -> di
     if reward_model:
         ladder[f"weighted best of {most}"] = partial(
             best_of_n, n=most, params=params, scorer=reward(reward_model), choose=weighted_answer
-        )
-        read = reward_value if reward_model.separated else StepReader
-        steps = replace(params, temperature=STEP_PARAMS.temperature)  # few steps differ below it
-        ladder[f"beam search for {most} paths"] = partial(
-            beam_search, n=most, params=steps, value=read(reward_model)
         )
     return ladder
 
@@ -147,7 +138,7 @@ def parse_args() -> argparse.Namespace:
     add("--n", type=int, default=16, help="most samples a question")
     add("--reward-model", metavar="R", help="a folder or a hub id; None: the shipped model's own")
     add("--out", type=Path, default=Path("runs/ladder"), metavar="DIR", help="folder to write to")
-    parser.set_defaults(limit=150, max_tokens=700)
+    parser.set_defaults(limit=100, max_tokens=700)
     return parser.parse_args()
 
 

@@ -29,9 +29,8 @@ def test_the_ladder_climbs_draws_and_resumes(tmp_path):
         "rejection, up to 4 draws",
         "self-consistency of 4",
         "weighted best of 4",
-        "beam search for 4 paths",
     ]
-    direct, thought, _, _, rejection, vote, best, _ = rows
+    direct, thought, _, _, rejection, vote, best = rows
     assert direct["tokens_per_problem"] < thought["tokens_per_problem"] < vote["tokens_per_problem"]
     assert rejection["tokens_per_problem"] < vote["tokens_per_problem"]  # it stops when it can
     assert best["tokens_per_problem"] == vote["tokens_per_problem"]  # they are the same samples
