@@ -3,10 +3,9 @@
     python ch07_combine/ladder.py                                   # the shipped model
     python ch07_combine/ladder.py --model DIR --problems gym:gsm_symbolic --limit 50 --n 8
 
-The rungs are the functions of the chapters (search, chapter 6, takes too long here). Best-of-N needs
-a reward model: the shipped model has one, for others name it with --reward-model. Where there is
-one it also is the gate of refinement, and a second verifier beside the arithmetic in rejection
-sampling.
+The rungs are the functions of the chapters (search, chapter 6, takes too long here). A reward model
+is the scorer of best-of-N, the gate of refinement, and a second verifier beside the arithmetic in
+rejection sampling: the shipped model has one, for others name it with --reward-model.
 
 Prints a table, and writes ladder.json and ladder.png into --out. An interrupted run goes on where
 it stopped. Each rung costs more than the one below it; the last column says by how much it beats
