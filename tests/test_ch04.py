@@ -703,22 +703,27 @@ def test_the_expected_values_never_reach_the_candidate(monkeypatch):
 
     monkeypatch.setattr(sandbox, "run_job", run_job)
     assert code_tasks.share_passed("def f(x): return x", "f", TESTS) == 0
-    assert len(jobs) == 1 and "800" not in jobs[0]
+    assert len(jobs) == 1 and "8001" not in jobs[0] and "8002" not in jobs[0]
 
 
-def test_a_search_through_the_interpreter_finds_nothing():
-    code = """
-import gc, sys
-def f(x):
-    frame, found = sys._getframe(), ""
+SEARCH = """
+import gc, re, sys
+def f(pattern):
+    frame, found = sys._getframe().f_back, ""
     while frame:
         found += repr(frame.f_locals) + repr(frame.f_globals)
         frame = frame.f_back
     found += repr([o for o in gc.get_objects() if isinstance(o, dict) and len(o) < 50])
-    return found[:500_000]
+    match = re.search(pattern, found)
+    return match and match[0]
 """
-    (found,) = sandbox.call_function(code, "f", [[3]])
-    assert "wall_seconds" in found and "8001" not in found  # it did see the job
+
+
+def test_a_search_through_the_interpreter_finds_nothing():
+    (found,) = sandbox.call_function(SEARCH, "f", [["wall[_]seconds"]])
+    assert found == "wall_seconds"  # it does see its job...
+    tests = [{"args": ["only[ ]the grader"], "expected": "only the grader"}]
+    assert code_tasks.share_passed(SEARCH, "f", tests) == 0  # ...in which no expected value is
 
 
 # --- The sandbox: elsewhere, and when things go wrong ---------------------------------------------
