@@ -13,7 +13,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import psutil
@@ -71,7 +71,10 @@ class LLM:
         """
         folder = resolve_folder(model)
         self.name = str(model)
-        self.model: Qwen = load_model(folder, device=device, dtype=dtype)
+        # Not in the caller's thread: PyTorch would leave helpers there, and as soon as a process has
+        # more of those than cores, GNU OpenMP lets them sleep between any two operations.
+        with ThreadPoolExecutor(1) as loader:
+            self.model: Qwen = loader.submit(load_model, folder, device=device, dtype=dtype).result()
         self.tokenizer = Tokenizer.from_folder(folder)
         self.stop_ids = stop_token_ids(folder)
         free = free_memory(self.model.device)
