@@ -71,10 +71,11 @@ class LLM:
         """
         folder = resolve_folder(model)
         self.name = str(model)
-        # Not in the caller's thread: PyTorch would leave helpers there, and as soon as a process has
-        # more of those than cores, GNU OpenMP lets them sleep between any two operations.
+        # Not in the caller's thread: PyTorch would leave helpers there, and once a process has more
+        # of those than cores, GNU OpenMP lets them sleep between any two operations.
         with ThreadPoolExecutor(1) as loader:
-            self.model: Qwen = loader.submit(load_model, folder, device=device, dtype=dtype).result()
+            loading = loader.submit(load_model, folder, device=device, dtype=dtype)
+        self.model: Qwen = loading.result()
         self.tokenizer = Tokenizer.from_folder(folder)
         self.stop_ids = stop_token_ids(folder)
         free = free_memory(self.model.device)
