@@ -21,6 +21,7 @@ import torch
 
 from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
 from shared.answers import final_answer, normalize_answer
+from shared.checkpoint import weights_fingerprint
 from shared.cli import (
     add_common_flags,
     evaluate_as_told,
@@ -244,16 +245,18 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Rank with one scorer, or compare them all."""
     args = parse_args()
+    settings = {}
     with friendly_errors():
         if args.compare or args.scorer == "reward":
             dtype = getattr(torch, args.dtype or "float32")
             reward_model = ProcessRewardModel.from_folder(args.reward_model, args.device, dtype)
+            settings["reward_weights"] = weights_fingerprint(reward_model)
         if args.compare:
             options = {"reward_model": reward_model}
-            evaluation = evaluate_as_told(sample_and_measure, args, options)
+            evaluation = evaluate_as_told(sample_and_measure, args, options, settings)
     if not args.compare:
         scorer = SCORERS.get(args.scorer) or reward(reward_model, args.aggregate)
-        run(best_of_n, args, scorer=scorer, choose=METHODS[args.method])
+        run(best_of_n, args, settings, scorer=scorer, choose=METHODS[args.method])
         return
     if not evaluation.num_errors:
         print_table(compare_scorers(to_pool(evaluation)))

@@ -3,9 +3,9 @@ r"""Recompute the arithmetic that a text claims: a verifier that needs no model 
     equations("3*14=42\n245+42=288")    # [Equation("3*14=42", True), Equation("245+42=288", False)]
     wrong_equations(text)               # ["245+42=288"]
 
-Only what can be read with certainty is checked: numbers, + - * /, brackets and percent signs on
-both sides of an equals sign. An equation with a letter in it, or words between its numbers, is left
-out rather than guessed at. All numbers are exact fractions. Nothing evaluates a model's text as
+Only what reads plainly is checked: numbers, + - * /, brackets and percent signs on both sides of an
+equals sign. An equation with a letter in it, with words between its numbers, or beside a word that
+may belong to it ("half of 20 + 5", "3 remainder 2") is left out rather than guessed at. All numbers are exact fractions. Nothing evaluates a model's text as
 code: Python's parser reads a side, and only a tree of numbers and the four operators is computed.
 """
 
@@ -38,6 +38,18 @@ _REWRITES = [
 # A point belongs to a number only if a digit follows; else it ends a sentence.
 _RUN = re.compile(r"(?:[-+*/()%=≈ 0-9]|\.(?=[0-9]))+")
 _PERCENT = re.compile(r"([0-9.]+)%")
+# A run may begin an equation where nothing, a sign or one of these words stands before it...
+_BEGINS = re.compile(
+    r"(^|[\n<>`(]|[.,:;] |\b(so|then|thus|hence|therefore|that|is|are|was|were|has|have|had|we get|"
+    r"gives?|makes?|costs?|finds?|found|compute|calculate|equation|equals) ) *$",
+    re.IGNORECASE,
+)
+# ...and end one unless these follow: they may change the number.
+_GOES_ON = re.compile(
+    r"[A-Za-z^_!\\{√]|[:,][0-9]| +([b-z]\b|rem|hundred|thousand|million|billion|dozen|percent|"
+    r"times|plus|minus|divided|over|half|and (a|one|half|[0-9]+/)|\\)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -59,13 +71,13 @@ def equations(text: str) -> list[Equation]:
     for run in _RUN.finditer(text):
         if "=" not in run.group() and "≈" not in run.group():
             continue
-        before, after = text[: run.start()][-1:], text[run.end() :][:1]
         parts = re.split("([=≈])", run.group())  # side, sign, side, sign, side
-        # A run that begins with an operator, or touches a letter, is the rest of something longer.
-        is_rest = before.isalnum() and parts[0][:1] != " "
-        if is_rest or parts[0].lstrip()[:1] in "+*/" or re.match(r" *- ", parts[0]):
+        indent = len(parts[0]) - len(parts[0].lstrip(" "))
+        before = text[: run.start() + indent][-12:]
+        # A run that begins with an operator is the rest of something longer.
+        if not _BEGINS.search(before) or re.match(r" *([+*/]|- )", parts[0]):
             parts[0] = ""
-        if after.isalpha() and not parts[-1].endswith((" ", " (")):
+        if _GOES_ON.match(text, run.start() + len(run.group().rstrip(" ("))):
             parts[-1] = ""
         sides = [without_open_brackets(part) for part in parts[::2]]
         values = [value_of(side) for side in sides]
@@ -122,10 +134,16 @@ def is_number(side: str) -> bool:
 
 
 def holds(left: str, right: str, a: Fraction, b: Fraction, is_rounded: bool) -> bool:
-    """Whether both sides are equal, up to rounding where one of them is a rounded number."""
-    for side in (left, right):
-        decimals = side.rstrip("%").partition(".")[2]
-        if is_number(side) and (decimals or is_rounded):
-            unit = Fraction(1, 10 ** len(decimals)) / (100 if side.endswith("%") else 1)
-            return abs(a - b) <= unit / 2
+    """Whether both sides are equal, up to rounding where one of them is a rounded number.
+
+    Both 45/60=75% and 45/60*100=75% hold: people write either.
+    """
+    for side, other, value in ((left, right, b), (right, left, a)):
+        if is_number(side):
+            number, decimals = Fraction(side.rstrip("%")), side.rstrip("%").partition(".")[2]
+            slack = Fraction(1, 2 * 10 ** len(decimals)) if decimals or is_rounded else 0
+            units = [Fraction(1, 100)] if "%" in side else [Fraction(1)]
+            if "%" in side and "%" not in other:
+                units.append(Fraction(1))
+            return any(abs(number * unit - value) <= slack * unit for unit in units)
     return a == b

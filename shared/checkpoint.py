@@ -6,6 +6,7 @@ converted one by one, so that no second copy of the weights ever exists. Pickled
 are refused, for unpickling a file can run any code that is in it.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -212,6 +213,14 @@ def check_tensors(path: Path, tensors: dict[str, Tensor], shapes: dict[str, torc
                 f"{path}: {name} has the shape {list(tensor.shape)}, but config.json asks for "
                 f"{list(shapes[name])}"
             )
+
+
+def weights_fingerprint(model: nn.Module) -> str:
+    """A short hash of a few of each tensor's weights: another model or a retrained one differs."""
+    digest = hashlib.sha256()
+    for weight in model.parameters():
+        digest.update(weight.detach().flatten()[:64].float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def some_of(names: Iterable[str], limit: int = 5) -> str:

@@ -65,14 +65,20 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(technique: Technique, args: argparse.Namespace, **options: object) -> Evaluation:
+def run(
+    technique: Technique,
+    args: argparse.Namespace,
+    settings: dict | None = None,
+    **options: object,
+) -> Evaluation:
     """Evaluate a technique as the common flags say, and print the result.
 
-    The technique is called with n, params and `options`. Ends the program as `friendly_errors`
-    does, and with exit code 1 if every question failed with the same error.
+    The technique is called with n, params and `options`; what else decides the result, such as a
+    reward model's weights, belongs into `settings`, so that no run goes on under others. Ends the
+    program as `friendly_errors` does, and with exit code 1 if all questions failed the same way.
     """
     with friendly_errors():
-        evaluation = evaluate_as_told(technique, args, options)
+        evaluation = evaluate_as_told(technique, args, options, settings)
     print_result(evaluation, None if args.base_url else model_config(args.model))
     if evaluation.total_failure:
         raise SystemExit(1)
@@ -94,12 +100,15 @@ def friendly_errors() -> Iterator[None]:
         os._exit(130)  # an ordinary exit would wait for the model, or abort in the middle of it
 
 
-def evaluate_as_told(technique: Technique, args: argparse.Namespace, options: dict) -> Evaluation:
+def evaluate_as_told(
+    technique: Technique, args: argparse.Namespace, options: dict, settings: dict | None = None
+) -> Evaluation:
     """Cheap checks first, then the model, then the run."""
     params = sampling_params(args)
     problems = load_problems(args.problems, split=args.split, limit=args.limit)
     llm = load_llm(args)
-    settings = {name: getattr(args, name) for name in ("problems", "split", "device", "dtype")}
+    told = {name: getattr(args, name) for name in ("problems", "split", "device", "dtype")}
+    settings = told | (settings or {})
     if args.base_url:  # another engine: not to be mixed with what was made here
         settings["base_url"] = args.base_url
     bound = partial(technique, n=args.n, params=params, **options)

@@ -256,16 +256,14 @@ def estimate_flops(config: ModelConfig, cost: Cost, num_completions: int = 1) ->
     Every token passes all weight matrices (embeddings are only looked up; the head counts), at one
     multiplication and one addition a weight. Attention adds 4 x layers x heads x head_dim for each
     earlier token that a token looks at: half a prompt on average while a prompt is read, then the
-    prompt and half a completion. The number of prompts follows from the cost, since n completions
-    of one prompt take 1 + generated - n forward passes.
+    prompt and half a completion.
     """
     projections = (
         2 * config.hidden_size * config.head_dim * (config.num_heads + config.num_kv_heads)
     )
     mlp = 3 * config.hidden_size * config.intermediate_size
     weights = config.num_layers * (projections + mlp) + config.hidden_size * config.vocab_size
-    num_prompts = max(1, cost.forward_passes - cost.generated_tokens + num_completions)
-    prompt = cost.prompt_tokens / num_prompts
+    prompt = cost.prompt_tokens / max(1, cost.num_prompts)
     completion = cost.generated_tokens / max(1, num_completions)
     read = cost.prompt_tokens - cost.reused_tokens
     answered = cost.generated_tokens + cost.scored_tokens

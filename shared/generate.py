@@ -86,6 +86,7 @@ class Request:
             reused_tokens=self.reused_tokens,
             generated_tokens=generated,
             forward_passes=1 + generated - len(completions),  # a prefill gives every first token
+            num_prompts=1,
         )
         return RequestOutput(self.prompt_ids, completions, cost)
 

@@ -87,11 +87,12 @@ def read_output(
     completions = [read_completion(response, params, begun) for response in responses]
     prompt_tokens = responses[0].usage.prompt_tokens
     generated = sum(response.usage.completion_tokens for response in responses)
+    num_passes = 1 + generated - len(responses)
     is_ids = not isinstance(prompt, str) and not is_chat(prompt)
     return RequestOutput(
         prompt if is_ids else MissingTokenIds(prompt_tokens),
         completions,
-        Cost(prompt_tokens, generated, forward_passes=1 + generated - len(responses)),
+        Cost(prompt_tokens, generated, forward_passes=num_passes, num_prompts=1),
     )
 
 

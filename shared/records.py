@@ -47,6 +47,7 @@ class Record:
     generated_tokens: int = 0
     scored_tokens: int = 0
     forward_passes: int = 0
+    num_prompts: int = 0
     seconds: float = 0.0
     elapsed: float = 0.0
     truncated: int = 0

@@ -14,6 +14,7 @@ class Cost:
     scored_tokens      of given texts whose probability was looked up
     reused_tokens      the part of the prompt tokens that an earlier request had already read
     forward_passes     times that the model was run on one row: a prefill or one decoded token
+    num_prompts        how many prompts that was
     """
 
     prompt_tokens: int = 0
@@ -21,6 +22,7 @@ class Cost:
     scored_tokens: int = 0
     forward_passes: int = 0
     reused_tokens: int = 0
+    num_prompts: int = 0
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
@@ -29,6 +31,7 @@ class Cost:
             self.scored_tokens + other.scored_tokens,
             self.forward_passes + other.forward_passes,
             self.reused_tokens + other.reused_tokens,
+            self.num_prompts + other.num_prompts,
         )
 
 

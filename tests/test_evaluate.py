@@ -96,6 +96,7 @@ def test_a_record_has_what_is_needed_to_study_it_later(tmp_path):
         "generated_tokens": 3,
         "scored_tokens": 1,
         "forward_passes": 4,
+        "num_prompts": 0,
         "truncated": 1,
         "error": None,
         "completions": [
@@ -533,15 +534,15 @@ def test_flops_against_torchs_own_count():
         model(torch.zeros(1, tokens, dtype=torch.long))
     matrices = sum(p.numel() for p in model.parameters() if p.ndim == 2)  # the head is tied
     attention = counter.get_total_flops() - 2 * matrices * tokens
-    estimate = estimate_flops(CONFIG, Cost(prompt_tokens=tokens, forward_passes=1), 0)
+    estimate = estimate_flops(CONFIG, Cost(prompt_tokens=tokens, num_prompts=1), 0)
     # Torch counts the masked half of attention too.
     assert estimate == 2 * matrices * tokens + attention / 2 and attention > 0
 
 
 def test_flops_of_decoding_follow_what_each_token_looks_at():
     prompt, generated = 30, 200
-    cost = Cost(prompt, generated, 0, generated)
-    as_if_alone = (prompt + generated) * estimate_flops(CONFIG, Cost(1, 0, 0, 1), 0)
+    cost = Cost(prompt, generated, num_prompts=1)
+    as_if_alone = (prompt + generated) * estimate_flops(CONFIG, Cost(1, num_prompts=1), 0)
     looked_at = sum(range(prompt)) + sum(range(prompt, prompt + generated))
     attention = 4 * CONFIG.num_layers * CONFIG.num_heads * CONFIG.head_dim * looked_at
     assert estimate_flops(CONFIG, cost, 1) == pytest.approx(as_if_alone + attention, rel=1e-4)
@@ -549,13 +550,13 @@ def test_flops_of_decoding_follow_what_each_token_looks_at():
 
 def test_flops_share_the_prompt_among_samples():
     n, prompt, each = 8, 100, 50
-    together = Cost(prompt, n * each, 0, 1 + n * each - n)
-    alone = Cost(prompt, each, 0, each)
+    together = Cost(prompt, n * each, num_prompts=1)
+    alone = Cost(prompt, each, num_prompts=1)
     many, one = estimate_flops(CONFIG, together, n), estimate_flops(CONFIG, alone, 1)
-    reading = estimate_flops(CONFIG, Cost(prompt, 0, 0, 1), 0)
+    reading = estimate_flops(CONFIG, Cost(prompt, num_prompts=1), 0)
     assert many == pytest.approx(n * one - (n - 1) * reading)
     # Eight prompts with a sample each are eight times one such prompt.
-    eight = Cost(n * prompt, n * each, 0, n * each)
+    eight = Cost(n * prompt, n * each, num_prompts=n)
     assert estimate_flops(CONFIG, eight, n) == pytest.approx(n * one)
 
 

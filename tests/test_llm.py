@@ -84,7 +84,7 @@ def test_threads_share_one_batch_and_get_what_they_would_get_alone(random_folder
 def test_costs_count_the_prompt_once_and_every_generated_token(random_llm):
     output = random_llm.generate([[1] * 30], SamplingParams(n=4, max_tokens=6, ignore_eos=True))[0]
     assert (output.cost.prompt_tokens, output.cost.generated_tokens) == (30, 24)
-    assert output.cost.forward_passes == 1 + 4 * 5
+    assert output.cost.forward_passes == 1 + 4 * 5 and output.cost.num_prompts == 1
 
 
 @pytest.mark.parametrize("stop", [(), ("\n",), ("=1", "7\n")])
