@@ -5,8 +5,9 @@ r"""Recompute the arithmetic that a text claims: a verifier that needs no model 
 
 Only what reads plainly is checked: numbers, + - * /, brackets and percent signs on both sides of an
 equals sign. An equation with a letter in it, with words between its numbers, or beside a word that
-may belong to it ("half of 20 + 5", "3 remainder 2") is left out rather than guessed at. All numbers are exact fractions. Nothing evaluates a model's text as
-code: Python's parser reads a side, and only a tree of numbers and the four operators is computed.
+may belong to it ("half of 20 + 5", "3 remainder 2") is left out rather than guessed at. All numbers
+are exact fractions. Nothing evaluates a model's text as code: Python's parser reads a side, and
+only a tree of numbers and the four operators is computed.
 """
 
 from __future__ import annotations
