@@ -8,14 +8,13 @@ is the scorer of best-of-N, the gate of refinement, and a second verifier beside
 rejection sampling: the shipped model has one, for others name it with --reward-model.
 
 Prints a table, and writes ladder.json and ladder.png into --out. An interrupted run goes on where
-it stopped. Each rung costs more than the one below it; the last column says by how much it beats
-chain of thought, on the same problems, with the 95% interval of the difference.
+it stopped. The last column of the table says by how much a rung beats chain of thought, on the same
+problems, with the 95% interval of the difference.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from dataclasses import replace
@@ -24,7 +23,6 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
-from torch import Tensor
 
 from ch01_cot.cot import chain_of_thought, direct_answer
 from ch02_self_consistency.self_consistency import self_consistency
@@ -33,7 +31,8 @@ from ch04_rejection.rejection import THRESHOLDS, arithmetic, both, rejection_sam
 from ch05_refine.refine import likelihood, self_refine
 from ch05_refine.refine import reward as reward_gate
 from shared import LLM, Problem, SamplingParams, load_problems
-from shared.cli import add_common_flags, friendly_errors, load_llm, sampling_params
+from shared.checkpoint import weights_fingerprint
+from shared.cli import add_common_flags, friendly_errors, load_llm, sampling_params, told
 from shared.evaluate import Evaluation, compare, evaluate
 from shared.plots import plot_accuracy_against_tokens, save_figure, use_style
 from shared.scorers import ProcessRewardModel
@@ -82,11 +81,6 @@ def climb(
             technique, llm, problems, out=file, settings=settings, num_threads=num_threads
         )
     return evaluations
-
-
-def fingerprint(weight: Tensor) -> str:
-    """A short hash of a few weights: a retrained model must not read back an old ladder."""
-    return hashlib.sha256(weight[:64].float().cpu().numpy().tobytes()).hexdigest()[:12]
 
 
 def table(evaluations: dict[str, Evaluation]) -> list[dict]:
@@ -149,24 +143,27 @@ def main() -> None:
         params = sampling_params(args)
         problems = load_problems(args.problems, split=args.split, limit=args.limit)
         llm = load_llm(args)
-        settings, reward_model = {}, None
-        if isinstance(llm, LLM):
-            settings["weights"] = fingerprint(llm.model.lm_head.weight)
+        settings, reward_model = told(args), None
+        if isinstance(llm, LLM):  # a retrained model must not read back an old ladder
+            settings["weights"] = weights_fingerprint(llm.model)
         if name := args.reward_model or ("tiny" if args.model == "tiny" else None):
             dtype = getattr(torch, args.dtype or "float32")
             reward_model = ProcessRewardModel.from_folder(name, args.device, dtype)
-            settings["reward_weights"] = fingerprint(next(reward_model.score.parameters()))
+            settings["reward_weights"] = weights_fingerprint(reward_model)
         args.out.mkdir(parents=True, exist_ok=True)
         ladder = rungs(params, reward_model)
-        rows = table(climb(llm, problems, ladder, args.out, settings, args.threads))
+        evaluations = climb(llm, problems, ladder, args.out, settings, args.threads)
+    rows = table(evaluations)
     print_table(rows)
+    flags = {name: str(value) for name, value in vars(args).items() if name != "out"}
+    content = json.dumps({"settings": flags, "rungs": rows}, indent=1)
+    (args.out / "ladder.json").write_text(content + "\n", encoding="utf-8")
     if any(row["errors"] for row in rows):
         print("questions that failed:", {row["name"]: row["errors"] for row in rows})
+    if failures := {e.total_failure for e in evaluations.values() if e.total_failure}:
+        sys.exit(f"no picture: all questions of a rung failed: {'; '.join(failures)}")
     title = f"{llm.name} on {len(problems)} problems ({args.problems})"
     draw(rows, title, args.out / "ladder.png")
-    settings = {name: str(value) for name, value in vars(args).items() if name != "out"}
-    content = json.dumps({"settings": settings, "rungs": rows}, indent=1)
-    (args.out / "ladder.json").write_text(content + "\n", encoding="utf-8")
     print(f"wrote {args.out / 'ladder.json'} and {args.out / 'ladder.png'}")
 
 

@@ -107,12 +107,17 @@ def evaluate_as_told(
     params = sampling_params(args)
     problems = load_problems(args.problems, split=args.split, limit=args.limit)
     llm = load_llm(args)
-    told = {name: getattr(args, name) for name in ("problems", "split", "device", "dtype")}
-    settings = told | (settings or {})
-    if args.base_url:  # another engine: not to be mixed with what was made here
-        settings["base_url"] = args.base_url
+    settings = told(args) | (settings or {})
     bound = partial(technique, n=args.n, params=params, **options)
     return evaluate(bound, llm, problems, out=args.out, settings=settings, num_threads=args.threads)
+
+
+def told(args: argparse.Namespace) -> dict:
+    """What the common flags say of the problems and the engine, to be recorded with a run."""
+    settings = {name: getattr(args, name) for name in ("problems", "split", "device", "dtype")}
+    if args.base_url:  # another engine: not to be mixed with what was made here
+        settings["base_url"] = args.base_url
+    return settings
 
 
 def load_llm(args: argparse.Namespace) -> LLM | RemoteLLM | RayCluster:
