@@ -10,7 +10,8 @@ prints the tables of `refine.py --compare` again from its records, and writes th
 
 `refine.py` writes its records so that no model is needed here. A text may have been sampled for
 several ways to refine at once. Its measure "reward/2" says that the way named "reward" sampled it
-in round 2; the measure is 1 if it was accepted as the new draft then, else 0.
+in round 2; the measure is 1 if it was accepted as the new draft then, else 0. A critique has the
+measure "critique". Tokens are always generated ones: prompts and the reading of a gate come on top.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ import argparse
 import json
 import math
 from collections import Counter
+from dataclasses import astuple
 from pathlib import Path
 from statistics import mean
 
-from shared.evaluate import load_evaluation
+from shared.cli import friendly_errors
+from shared.evaluate import Evaluation, load_evaluation
 from shared.intervals import paired_bootstrap, wilson_interval
 from shared.pool import PooledProblem, Sample, majority, read_pool, to_pool
 
@@ -48,8 +51,13 @@ def draft_after(problem: PooledProblem, way: str, rounds: int) -> Sample:
     raise ValueError(f"the records hold no way to refine that is called {way!r}")
 
 
+def ends_at_once(problem: PooledProblem, way: str) -> bool:
+    """Whether a way left the first draft as it was: the critique found nothing, the test passed."""
+    return all("critique" in s.measures for s in problem.samples if f"{way}/1" in s.measures)
+
+
 def tokens_after(problem: PooledProblem, way: str, rounds: int) -> int:
-    """What a way has generated after so many rounds, as if it had been the only one."""
+    """The tokens a way has generated after so many rounds, as if it had been the only one."""
     names = {f"{way}/{number}" for number in range(rounds + 1)}
     return sum(
         sample.num_tokens * len(names & sample.measures.keys()) for sample in problem.samples
@@ -69,11 +77,7 @@ def count_outcomes(pool: list[PooledProblem], way: str, rounds: int) -> dict[str
     return {name: counts[name] for name in OUTCOMES}
 
 
-def score_of(sample: Sample, gate: str) -> float:
-    """A solution's score by the name of a gate."""
-    if gate == "likelihood":
-        return math.exp(sample.measures["logprob"] / sample.num_tokens)
-    return sample.measures[gate]
+# --- Independent samples at equal cost ------------------------------------------------------------
 
 
 def drawn_samples(pool: list[PooledProblem]) -> Drawn:
@@ -84,11 +88,47 @@ def drawn_samples(pool: list[PooledProblem]) -> Drawn:
     return {p.question: [s for s in p.samples if "sample" in s.measures] for p in pool}
 
 
-def samples_for(tokens: float, drawn: Drawn) -> int:
-    """How many samples cost as much as `tokens` a problem, to the nearest one; at least one."""
-    samples = [sample for each in drawn.values() for sample in each]
-    most = min(len(each) for each in drawn.values())
-    return min(most, max(1, round(tokens / mean(sample.num_tokens for sample in samples))))
+def read_drawn(path: str | Path, questions: list[str]) -> Drawn:
+    """The samples of these questions from a pool's file. Raises ValueError where there are none."""
+    drawn = drawn_samples(read_pool(path))
+    missing = sum(not drawn.get(question) for question in questions)
+    if missing:
+        raise ValueError(f"{path} has no samples of {missing} of the {len(questions)} problems")
+    return {question: drawn[question] for question in questions}
+
+
+def tokens_of(drawn: Drawn) -> list[float]:
+    """The tokens a problem of the first 1, 2, ... samples, as far as every problem has them."""
+    most = min(map(len, drawn.values()), default=0)
+    return [
+        mean(sum(s.num_tokens for s in each[:n]) for each in drawn.values())
+        for n in range(1, most + 1)
+    ]
+
+
+def samples_for(tokens: float, drawn: Drawn) -> int | None:
+    """How many samples generate at most `tokens` tokens a problem.
+
+    None where even one generates more, or where one more than there are might be had.
+    """
+    spent = tokens_of(drawn)
+    n = sum(each <= tokens for each in spent)
+    is_short = 0 < n == len(spent) and tokens >= spent[-1] * (n + 1) / n
+    return None if is_short else n or None
+
+
+def score_of(sample: Sample, gate: str) -> float:
+    """A solution's score by the name of a gate. Raises ValueError where none is recorded."""
+    if gate == "likelihood":
+        return math.exp(sample.measures["logprob"] / sample.num_tokens)
+    if gate not in sample.measures:
+        raise ValueError(f"the records hold no score by the name of {gate!r}")
+    return sample.measures[gate]
+
+
+def is_scored(drawn: Drawn, gate: str) -> bool:
+    """Whether a gate has scored the samples."""
+    return gate == "likelihood" or all(gate in s.measures for each in drawn.values() for s in each)
 
 
 def vote_is_right(pool: list[PooledProblem], drawn: Drawn, n: int) -> list[bool]:
@@ -99,9 +139,15 @@ def vote_is_right(pool: list[PooledProblem], drawn: Drawn, n: int) -> list[bool]
 
 
 def best_is_right(pool: list[PooledProblem], drawn: Drawn, n: int, gate: str) -> list[bool]:
-    """For each problem whether the one of its first n samples that a gate scores highest is."""
+    """For each problem whether the one of its first n samples that a gate scores highest is.
+
+    Raises ValueError where the gate has not scored them.
+    """
     samples = [drawn[problem.question][:n] for problem in pool]
     return [max(each, key=lambda s: score_of(s, gate)).is_right for each in samples]
+
+
+# --- The comparison -------------------------------------------------------------------------------
 
 
 def compare_ways(
@@ -110,87 +156,131 @@ def compare_ways(
     rounds: int,
     drawn: Drawn | None = None,
 ) -> list[dict]:
-    """One row for the draft and for each way: accuracy, the paired gain over the draft, what became
-    of right and wrong drafts, tokens, and samples at the same cost.
+    """One row for the draft and for each way: what `row_of` says and, at equal cost, samples.
 
-    The best single sample is chosen by the gate that begins the way's name, if one does.
-    `drawn` None: the samples in the pool itself, if there are any.
+    n             as many samples as generate no more tokens than the way; None as in `samples_for`
+    vote, best    accuracy of their majority, and of the one that scores highest by the gate that
+                  begins the way's name, if one does
+    above vote, above best    the way's accuracy minus that, as `gain_of`
+
+    `drawn` None: the samples in the pool itself; the last three are left out where there are none.
+    Raises ValueError for a way that the records do not hold.
     """
     drawn = drawn_samples(pool) if drawn is None else drawn
     rows = [{"name": "the draft"} | row_of(pool, ways[0], 0)]
     rows += [{"name": way} | row_of(pool, way, rounds) for way in ways]
-    if not all(drawn.get(problem.question) for problem in pool):
+    drawn = {problem.question: drawn.get(problem.question, []) for problem in pool}
+    if not all(drawn.values()):
         return rows
     for row in rows:
-        n = samples_for(row["tokens"], drawn)
-        others = {"vote": vote_is_right(pool, drawn, n)}
+        row["n"] = n = samples_for(row["tokens"], drawn)
+        others = {"vote": vote_is_right(pool, drawn, n)} if n else {}
         gate = row["name"].partition(",")[0]
-        if gate == "likelihood" or gate in next(iter(drawn.values()))[0].measures:
+        if n and is_scored(drawn, gate):
             others["best"] = best_is_right(pool, drawn, n, gate)
-        row["n"] = n
         for name, other in others.items():
-            gain = paired_bootstrap(row["right"], other)
-            row[name] = mean(other)
-            row[f"above {name}"] = (gain.difference, gain.low, gain.high)
+            row |= {name: mean(other), f"above {name}": gain_of(row["right"], other)}
     return rows
 
 
 def row_of(pool: list[PooledProblem], way: str, rounds: int) -> dict:
     """A way's accuracy with its interval, gain over the draft, outcomes, and tokens a problem."""
     right = is_right_after(pool, way, rounds)
-    gain = paired_bootstrap(right, is_right_after(pool, way, 0))
     return {
         "right": right,
         "accuracy": mean(right),
         "interval": wilson_interval(sum(right), len(right)),
-        "gain": (gain.difference, gain.low, gain.high),
+        "gain": gain_of(right, is_right_after(pool, way, 0)),
         **count_outcomes(pool, way, rounds),
         "tokens": mean(tokens_after(problem, way, rounds) for problem in pool),
     }
 
 
+def gain_of(right: list[bool], other: list[bool]) -> tuple[float, float, float, float]:
+    """The paired difference in accuracy, its 95% interval, and the p-value (`PairedComparison`)."""
+    return astuple(paired_bootstrap(right, other))
+
+
+def print_comparison(evaluation: Evaluation, drawn: Drawn | None = None) -> None:
+    """Print the tables of an evaluation; problems that ended in an error are left out, and counted.
+
+    Raises ValueError where it holds no ways to refine.
+    """
+    pool = refined_pool(evaluation)
+    if evaluation.num_errors:
+        total = len(evaluation.records)
+        print(f"{evaluation.num_errors} of {total} problems ended in an error and are left out")
+    print_table(compare_ways(pool, ways_of(pool), evaluation.settings["rounds"], drawn))
+
+
+def refined_pool(evaluation: Evaluation) -> list[PooledProblem]:
+    """The problems of a comparison, without those that ended in an error.
+
+    Raises ValueError where none is left, and for records of anything else.
+    """
+    pairs = zip(to_pool(evaluation), evaluation.records)
+    pool = [problem for problem, record in pairs if record.error is None]
+    if not pool:
+        raise ValueError(f"every question ended in an error: {evaluation.records[0].error}")
+    if not ways_of(pool):
+        raise ValueError("there are no ways to refine here: these come from refine.py --compare")
+    return pool
+
+
 def print_table(rows: list[dict]) -> None:
     """The comparison as text: what refinement does to drafts, then samples at equal cost."""
-    print(f"{'':<20}{'accuracy  95% interval':<26}{'above the draft':<26}", end="")
+    print(f"{'':<24}{'accuracy  95% interval':<26}{'above the draft, p':<32}", end="")
     print("  ".join(OUTCOMES), " tokens")
     for row in rows:
         counts = "  ".join(f"{row[name]:>{len(name)}}" for name in OUTCOMES)
         interval = "[{:.3f}, {:.3f}]".format(*row["interval"])
-        print(f"{row['name']:<20}{row['accuracy']:<10.3f}{interval:<16}", end="")
-        print(f"{difference(row['gain']):<26}{counts}{row['tokens']:>8.0f}")
+        print(f"{row['name']:<24}{row['accuracy']:<10.3f}{interval:<16}", end="")
+        print(f"{difference(row['gain']):<32}{counts}{row['tokens']:>8.0f}")
     if "n" not in rows[0]:
         return
-    print(f"\n{'at equal cost':<20}{'n':<4}{'vote':<8}{'above the vote':<26}", end="")
-    print(f"{'best':<8}above the best sample by the same gate")
+    print(f"\n{'at equal cost':<24}{'n':<4}{'vote':<8}{'above the vote, p':<32}", end="")
+    print(f"{'best':<8}above the best sample by the same gate, p")
     for row in rows:
-        print(f"{row['name']:<20}{row['n']:<4}{row['vote']:<8.3f}", end="")
-        print(f"{difference(row['above vote']):<26}", end="")
+        print(f"{row['name']:<24}", end="")
+        if row["n"] is None:
+            print("-   too few tokens, or too few samples")
+            continue
+        print(f"{row['n']:<4}{row['vote']:<8.3f}{difference(row['above vote']):<32}", end="")
         print(f"{row['best']:<8.3f}{difference(row['above best'])}" if "best" in row else "")
 
 
-def difference(gain: tuple[float, float, float]) -> str:
-    """A difference and its interval as text."""
-    return "{:+.3f} [{:+.3f}, {:+.3f}]".format(*gain)
+def difference(gain: tuple[float, float, float, float]) -> str:
+    """A difference, its interval and p-value as text."""
+    return "{:+.3f} [{:+.3f}, {:+.3f}] {:.3f}".format(*gain)
 
 
-def summarize(pool: list[PooledProblem], rounds: int, gate: str = "reward") -> dict:
-    """The numbers of the figures, JSON-ready: each way after 0, 1, ... rounds, and 1, 2, ...
-    samples with their vote and the best of them by a gate."""
-    drawn = drawn_samples(pool)
+def summarize(
+    pool: list[PooledProblem], rounds: int, gate: str = "reward", drawn: Drawn | None = None
+) -> dict:
+    """The numbers of the figures, JSON-ready.
+
+    ways            each way after 0, 1, ... rounds, as `row_of`
+    ends at once    for each way with how many right and wrong drafts it did (`ends_at_once`)
+    samples         1, 2, ... samples: tokens, their vote, and the best of them if the gate scored
+                    them; `drawn` None: those in the pool itself
+    """
+    drawn = drawn_samples(pool) if drawn is None else drawn
     ways = {
         way: [row_of(pool, way, number) for number in range(rounds + 1)] for way in ways_of(pool)
     }
     for row in (row for rows in ways.values() for row in rows):
         del row["right"]  # one a problem: they would make the file large
-    samples = [
-        {
-            "tokens": mean(sum(s.num_tokens for s in each[:n]) for each in drawn.values()),
-            "vote": mean(vote_is_right(pool, drawn, n)),
-            "best": mean(best_is_right(pool, drawn, n, gate)),
-        }
-        for n in range(1, min(map(len, drawn.values())) + 1)
-    ]
-    return {"problems": len(pool), "ways": ways, "samples": samples}
+    at_once = {way: Counter({"right": 0, "wrong": 0}) for way in ways}
+    for way, counts in at_once.items():
+        for problem in pool:
+            kind = "right" if draft_after(problem, way, 0).is_right else "wrong"
+            counts[kind] += ends_at_once(problem, way)
+    samples = []
+    for n, tokens in enumerate(tokens_of(drawn), 1):
+        samples.append({"tokens": tokens, "vote": mean(vote_is_right(pool, drawn, n))})
+        if is_scored(drawn, gate):
+            samples[-1]["best"] = mean(best_is_right(pool, drawn, n, gate))
+    return {"problems": len(pool), "ways": ways, "ends at once": at_once, "samples": samples}
 
 
 def main() -> None:
@@ -203,14 +293,17 @@ def main() -> None:
     add("--pool", metavar="FILE.jsonl", help="take the samples for the vote from this file")
     add("--summary", type=Path, metavar="FILE.json", help="write the numbers of the figures here")
     args = parser.parse_args()
-    evaluation = load_evaluation(args.records)
-    pool, rounds = to_pool(evaluation), evaluation.settings["rounds"]
-    drawn = drawn_samples(read_pool(args.pool)) if args.pool else None
-    print_table(compare_ways(pool, ways_of(pool), rounds, drawn))
-    print(evaluation.summary_line())
-    if args.summary:
-        text = json.dumps(summarize(pool, rounds), indent=1)
-        args.summary.write_text(text + "\n", encoding="utf-8")
+    with friendly_errors():
+        evaluation = load_evaluation(args.records)
+        pool = refined_pool(evaluation)
+        questions = [problem.question for problem in pool]
+        drawn = read_drawn(args.pool, questions) if args.pool else None
+        print_comparison(evaluation, drawn)
+        print(evaluation.summary_line())
+        if args.summary:
+            gate = list(evaluation.settings["gates"])[-1]
+            summary = summarize(pool, evaluation.settings["rounds"], gate, drawn)
+            args.summary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

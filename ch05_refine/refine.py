@@ -22,10 +22,11 @@ from statistics import mean
 
 import torch
 
-from ch05_refine.outcomes import compare_ways, drawn_samples, print_table
+from ch05_refine.outcomes import print_comparison, read_drawn
 from shared import LLM, Completion, Cost, Problem, RequestOutput, SamplingParams, Solution, prompts
 from shared.answers import final_answer
-from shared.arithmetic import wrong_equations
+from shared.arithmetic import equations, wrong_equations
+from shared.checkpoint import weights_fingerprint
 from shared.cli import (
     add_common_flags,
     evaluate_as_told,
@@ -33,13 +34,13 @@ from shared.cli import (
     model_config,
     print_result,
 )
-from shared.pool import read_pool, to_pool
+from shared.problems import load_problems
 from shared.scorers import ProcessRewardModel, aggregate_scores, judge
 from shared.tiny.documents import ALL_RIGHT
 from shared.tokenizer import Tokenizer
 
 PARAMS = SamplingParams(temperature=0.6, max_tokens=700)
-# Of a question and a solution a score: a revision is accepted unless it scores lower.
+# Of a solution to a question a score: a revision is accepted unless it scores lower.
 Gate = Callable[[LLM, str, Completion], float]
 # Of a question and a draft the critique, as the reply to prompts.CRITIQUE.
 Feedback = Callable[[LLM, str, str, SamplingParams], RequestOutput]
@@ -67,31 +68,33 @@ def arithmetic(llm: LLM, question: str, draft: str, params: SamplingParams) -> R
     return RequestOutput([], [Completion(text, [], [], "stop")], Cost())
 
 
-SAYS_NOTHING = re.compile(
-    r"(?<!not )\b(?:all|every|each|both)\b[\w ]{0,30}\bsteps?\b[\w ]{0,40}\b(?:right|correct)\b"
-    r"|\b(?:no|none of the|not contain any)\b[\w ]{0,20}\b(?:steps?|mistakes?|errors?)\b"
-    r"(?:(?: that)? (?:is|are) \w+)?"
-    r"|\b(?:solution|answer)(?: \w+)? (?:is|are)(?: indeed)? (?:right|correct)\b"
-    r"|\bwrong is\W*(?:boxed\W*)?(?:text\W*)?none\b|\bboxed\W*(?:text\W*)?correct\b",
-    re.IGNORECASE,
+QUESTION = re.compile(  # the question, said again: "To determine which step is wrong, let's ..."
+    r"\bwhich (?:step|one) is wrong\b|\bidentify (?:the|any) (?:mistakes?|errors?)\b", re.I
 )
-LOOKS_FOR = re.compile(  # the question, said again: "To determine which step is wrong, let's ..."
-    r"\b(?:determine|find|identify|check)\b[\w ]{0,30}\b(?:wrong|incorrect|mistakes?|errors?)\b",
-    re.IGNORECASE,
+DENIAL = re.compile(
+    r"\b(?:no|none|nothing|not \w+ any)\b[\w ]{0,20}\b(?:wrong|incorrect|mistakes?|errors?)\b", re.I
 )
-COMPLAINS = re.compile(
-    r"\b(?:wrong|incorrect|mistakes?|errors?|not (?:all|right|correct))\b", re.IGNORECASE
+FAULT = re.compile(
+    r"\b(?:wrong|incorrect|mistakes?|errors?|not (?:all|right|correct)|should be|except)\b", re.I
 )
+PRAISE = re.compile(
+    r"\b(?:all|every|both|the (?:solution|answer|steps|calculations?))\b[\w ]{0,40}"
+    r"\b(?:right|correct|good|fine)\b",
+    re.I,
+)
+
+
+def verdict(critique: str) -> str:
+    """What a critique says of a draft: "wrong" (something is), "fine" (nothing is), "neither"."""
+    rest, denials = DENIAL.subn("", QUESTION.sub("", critique))
+    if FAULT.search(rest):
+        return "wrong"
+    return "fine" if denials or PRAISE.search(rest) else "neither"
 
 
 def finds_nothing(critique: str) -> bool:
-    """Whether a critique says that nothing is wrong, and nowhere that something is.
-
-    The shipped model has one sentence for it; a real one says it in its own words. One that says
-    neither counts as a complaint, since that is what it was asked for.
-    """
-    rest, count = SAYS_NOTHING.subn("", critique)
-    return count > 0 and not COMPLAINS.search(LOOKS_FOR.sub("", rest))
+    """Whether a critique says that nothing is wrong. What says neither counts as a complaint."""
+    return verdict(critique) == "fine"
 
 
 def never(critique: str) -> bool:
@@ -103,7 +106,11 @@ def never(critique: str) -> bool:
 
 
 def likelihood(llm: LLM, question: str, solution: Completion) -> float:
-    """exp(mean log-probability): how probable the model found what it wrote, from 0 to 1."""
+    """exp(mean log-probability), from 0 to 1: how probable the model found what it wrote.
+
+    Not the same quantity on both sides of a gate: a draft is greedy, and given the question alone;
+    a revision is sampled, and given the draft and the critique as well, from which it can copy.
+    """
     return math.exp(mean(solution.logprobs))
 
 
@@ -113,7 +120,10 @@ def own_judgement(llm: LLM, question: str, solution: Completion) -> float:
 
 
 def reward(reward_model: ProcessRewardModel, aggregate: str = "last") -> Gate:
-    """The gate of a reward model: its score of the last step, unless told otherwise."""
+    """The gate of a reward model (Lightman 2023): its steps' scores as one number from 0 to 1.
+
+    `aggregate` is "last", "min", "prod" or "mean"; the gate raises ValueError for any other.
+    """
 
     def gate(llm: LLM, question: str, solution: Completion) -> float:
         (scores,) = reward_model.step_scores(question, [solution.text])
@@ -121,6 +131,16 @@ def reward(reward_model: ProcessRewardModel, aggregate: str = "last") -> Gate:
 
     gate.__name__ = f"reward_{aggregate}"  # what a run's settings call it
     return gate
+
+
+def scoring_cost(gate: Gate | None, solutions: list[Completion]) -> Cost:
+    """What a gate costs that has scored some solutions."""
+    if gate is None or gate is likelihood:  # sampling has told
+        return Cost()
+    if gate is own_judgement:  # "Yes" and "No" are looked up
+        return Cost(scored_tokens=2 * len(solutions), forward_passes=2 * len(solutions))
+    num_tokens = sum(len(solution.token_ids) for solution in solutions)
+    return Cost(scored_tokens=num_tokens, forward_passes=len(solutions))
 
 
 # --- The techniques -------------------------------------------------------------------------------
@@ -132,7 +152,6 @@ class Round:
 
     scores     the gate's, of draft and revision; empty without a gate
     accepted   whether the round's revision (in round 0: the draft) is what one goes on with
-    sampled    how many completions the round added
     """
 
     draft: str
@@ -140,7 +159,6 @@ class Round:
     revision: str | None = None
     scores: list[float] = field(default_factory=list)
     accepted: bool = False
-    sampled: int = 0
 
 
 def self_refine(
@@ -155,20 +173,28 @@ def self_refine(
 ) -> Solution:
     """Draft, then critique and revise until `stop` says so of the critique (Madaan 2023).
 
-    Without a gate every revision becomes the new draft, as published; with one, unless it scores
-    lower. The draft is greedy. Critiques and revisions are sampled, each round with a seed of its
-    own, for greedy decoding would write the same again about a draft that was kept.
+    rounds     of critique and revision, at most; 0 is the draft alone, ValueError below
+    params     of critiques and revisions; round k has the seed params.seed + k, so runs whose seeds
+               are neighbours share draws. The draft is greedy. (Greedy critiques would be the same
+               again about a draft that was kept.)
+    gate       a revision that scores lower is refused; None: every one is the new draft, as
+               published
+    feedback   who looks for a wrong step
+
+    Returns the last draft's answer, all that was sampled in order, and a `Round` each as the trace.
     """
+    if rounds < 0:
+        raise ValueError(f"rounds must be at least 0, not {rounds}")
     question, greedy = problem.question, replace(params, n=1, temperature=0.0)
     outputs = [reply(llm, prompts.ask(question), greedy)]
     draft = outputs[0].completions[0]
     solutions, scores = [draft], [gate(llm, question, draft)] if gate else []
-    trace = [Round(draft.text, accepted=True, sampled=1)]
+    trace = [Round(draft.text, accepted=True)]
     for number in range(1, rounds + 1):
         sampling = replace(params, n=1, seed=params.seed + number)
         outputs.append(feedback(llm, question, draft.text, sampling))
         critique = outputs[-1].completions[0].text
-        trace.append(Round(draft.text, critique, sampled=1))
+        trace.append(Round(draft.text, critique))
         if stop(critique):
             break
         outputs.append(revise(llm, question, [(draft.text, critique)], sampling))
@@ -177,12 +203,10 @@ def self_refine(
         if gate:
             scores = [scores[0], gate(llm, question, revision)]
         accepted = not gate or scores[1] >= scores[0]
-        trace[-1] = Round(draft.text, critique, revision.text, scores, accepted, sampled=2)
+        trace[-1] = Round(draft.text, critique, revision.text, scores, accepted)
         if accepted:
             draft, scores = revision, scores[1:]
-    cost = sum((output.cost for output in outputs), Cost())
-    if gate not in (None, likelihood):  # sampling has told what the likelihood needs
-        cost += reading_cost(solutions)
+    cost = sum((output.cost for output in outputs), scoring_cost(gate, solutions))
     completions = [output.completions[0] for output in outputs]
     return Solution(final_answer(draft), completions, cost, trace=[asdict(r) for r in trace])
 
@@ -198,15 +222,14 @@ def revise(
     return reply(llm, messages, params)
 
 
-def reading_cost(solutions: list[Completion]) -> Cost:
-    """What it costs to read every solution once more."""
-    num_tokens = sum(len(solution.token_ids) for solution in solutions)
-    return Cost(scored_tokens=num_tokens, forward_passes=len(solutions))
-
-
-def equations_hold(attempt: str) -> bool:
-    """A test of a solution: no equation in it is wrong."""
-    return not wrong_equations(attempt)
+def equations_hold(attempt: Completion) -> bool:
+    """A test of a solution: it came to its end, boxed an answer, and all of its equations (at
+    least one) hold. It is the verifier "arithmetic" of chapter 4."""
+    if attempt.finish_reason != "stop" or "\\boxed" not in attempt.text:
+        return False
+    claims = equations(attempt.text)
+    holds = bool(claims) and all(claim.is_right for claim in claims)
+    return holds and final_answer(attempt) is not None
 
 
 def reflexion(
@@ -215,31 +238,37 @@ def reflexion(
     *,
     rounds: int = 3,
     params: SamplingParams = PARAMS,
-    passes: Callable[[str], bool] = equations_hold,
+    passes: Callable[[Completion], bool] = equations_hold,
     feedback: Feedback = own_critique,
     memory: int = 2,
 ) -> Solution:
     """Try again until a try passes a test, with earlier failures in the prompt (Shinn 2023).
 
-    The test is not the model's own; where it fails, the model reflects on the failure. The next
-    try sees the last `memory` failed tries, each with the reflection on it. The first try is
-    greedy, all else is sampled.
+    rounds     of reflection and a new try, at most; 0 is the first try alone, ValueError below
+    params     as in `self_refine`; the first try is greedy
+    passes     the test, which does not ask the model
+    feedback   the reflection on a try that failed
+    memory     so many failed tries, each with its reflection, are in the prompt of the next;
+               ValueError below 1
+
+    Returns the last try's answer, whether it passes or not, and a `Round` a try as the trace.
     """
+    if rounds < 0 or memory < 1:
+        raise ValueError(f"rounds must be at least 0, memory 1, not {rounds} and {memory}")
     question, greedy = problem.question, replace(params, n=1, temperature=0.0)
     outputs = [reply(llm, prompts.ask(question), greedy)]
-    attempt, failures = outputs[0].completions[0].text, []
-    trace = [Round(attempt, accepted=True, sampled=1)]
+    attempt, failures = outputs[0].completions[0], []
+    trace = [Round(attempt.text, accepted=True)]
     while len(trace) <= rounds and not passes(attempt):
         sampling = replace(params, n=1, seed=params.seed + len(trace))
-        outputs.append(feedback(llm, question, attempt, sampling))
-        failures.append((attempt, outputs[-1].completions[0].text))
+        outputs.append(feedback(llm, question, attempt.text, sampling))
+        failures.append((attempt.text, outputs[-1].completions[0].text))
         outputs.append(revise(llm, question, failures[-memory:], sampling))
-        attempt = outputs[-1].completions[0].text
-        trace.append(Round(*failures[-1], attempt, accepted=True, sampled=2))
-    completions = [output.completions[0] for output in outputs]
+        attempt = outputs[-1].completions[0]
+        trace.append(Round(*failures[-1], attempt.text, accepted=True))
     cost = sum((output.cost for output in outputs), Cost())
-    answer = final_answer(completions[-1])
-    return Solution(answer, completions, cost, trace=[asdict(r) for r in trace])
+    completions = [output.completions[0] for output in outputs]
+    return Solution(final_answer(attempt), completions, cost, trace=[asdict(r) for r in trace])
 
 
 # --- All ways to refine, on the same drafts -------------------------------------------------------
@@ -290,6 +319,20 @@ def ways_to_refine(gates: dict[str, Gate]) -> dict[str, Callable[..., Solution]]
     return ways | {"reflexion": reflexion}
 
 
+def refine_in_one_way(
+    llm: LLM,
+    problem: Problem,
+    *,
+    n: int,
+    params: SamplingParams,
+    rounds: int,
+    gates: dict[str, Gate],
+    way: str,
+) -> Solution:
+    """The way of that name alone; n, which all scripts have, is of no use here."""
+    return ways_to_refine(gates)[way](llm, problem, rounds=rounds, params=params)
+
+
 def refine_in_ways(
     llm: LLM,
     problem: Problem,
@@ -324,7 +367,7 @@ def refine_in_ways(
     for name, gate in gates.items():
         for completion in solutions:
             completion.measures[name] = gate(shared, problem.question, completion)
-        cost += reading_cost(solutions) if gate is not likelihood else Cost()
+        cost += scoring_cost(gate, solutions)
     return Solution(answers[answer_of], list(completions.values()), cost)
 
 
@@ -332,14 +375,10 @@ def note_way(solution: Solution, way: str) -> None:
     """Note on each completion in which round a way sampled it, and whether it was accepted."""
     completions = iter(solution.completions)
     for number, this in enumerate(solution.trace):
-        sampled = [next(completions) for _ in range(this["sampled"])]
-        for completion in sampled:
-            completion.measures[f"{way}/{number}"] = 0.0
-        if this["accepted"]:
-            sampled[-1].measures[f"{way}/{number}"] = 1.0
-        has_solution = number == 0 or this["revision"] is not None
-        for critique in sampled[:-1] if has_solution else sampled:
-            critique.measures["critique"] = 1.0
+        if number > 0:
+            next(completions).measures |= {f"{way}/{number}": 0.0, "critique": 1.0}
+        if number == 0 or this["revision"] is not None:
+            next(completions).measures[f"{way}/{number}"] = float(this["accepted"])
 
 
 def parse_args() -> argparse.Namespace:
@@ -364,22 +403,30 @@ def main() -> None:
     with friendly_errors():
         if args.rounds < 1:
             raise ValueError(f"rounds must be at least 1, not {args.rounds}")
-        gates = {"likelihood": likelihood, "judge": own_judgement}
-        if "reward" in args.gates:
+        way, ways = args.way or args.gates[-1], list(ways_to_refine(dict.fromkeys(args.gates)))
+        if way not in ways:
+            raise ValueError(f"way must be one of {', '.join(ways)}, not {way!r}")
+        if args.pool and not args.compare:
+            raise ValueError("--pool is for --compare: one way alone needs no samples")
+        drawn = None
+        if args.pool:  # before a long run
+            problems = load_problems(args.problems, split=args.split, limit=args.limit)
+            drawn = read_drawn(args.pool, [problem.question for problem in problems])
+        gates, settings = {"likelihood": likelihood, "judge": own_judgement}, {}
+        if "reward" in (args.gates if args.compare else way):
             dtype = getattr(torch, args.dtype or "float32")
             model = ProcessRewardModel.from_folder(args.reward_model, args.device, dtype)
             gates["reward"] = reward(model)
-        gates = {name: gates[name] for name in args.gates}
-        way, ways = args.way or args.gates[-1], list(ways_to_refine(gates))
-        if way not in ways:
-            raise ValueError(f"way must be one of {', '.join(ways)}, not {way!r}")
-        drawn = drawn_samples(read_pool(args.pool)) if args.pool else None
-        options = {"rounds": args.rounds, "gates": gates, "answer_of": way}
-        options |= {"ways": ways if args.compare else [way]}
-        options |= {"vote": args.compare and drawn is None}
-        evaluation = evaluate_as_told(refine_in_ways, args, options)
-    if args.compare and not evaluation.num_errors:
-        print_table(compare_ways(to_pool(evaluation), ways, args.rounds, drawn))
+            settings["reward_weights"] = weights_fingerprint(model)
+        options = {"rounds": args.rounds, "gates": {name: gates.get(name) for name in args.gates}}
+        if args.compare:
+            options |= {"ways": ways, "answer_of": way, "vote": drawn is None}
+            evaluation = evaluate_as_told(refine_in_ways, args, options, settings)
+            if evaluation.num_errors < len(evaluation.records):
+                print_comparison(evaluation, drawn)
+        else:
+            options["way"] = way
+            evaluation = evaluate_as_told(refine_in_one_way, args, options, settings)
     print_result(evaluation, None if args.base_url else model_config(args.model))
     if evaluation.num_errors:
         raise SystemExit(1)
