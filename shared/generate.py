@@ -131,7 +131,8 @@ class BatchGenerator:
         self.stop_tokens = torch.tensor(stop_ids, dtype=torch.long, device=model.device)
         special = set(tokenizer.special_tokens.values())
         self.token_text = [  # of each token as bytes; special tokens have none
-            b"" if i in special else tokenizer.token_bytes(i) for i in range(tokenizer.vocab_size)
+            b"" if i in special else tokenizer.token_bytes(i)
+            for i in range(model.config.vocab_size)  # a model may have more than its tokenizer
         ]
         self.cache_bytes = cache_bytes
         self.token_bytes = model.config.cache_bytes_per_token(model.dtype)

@@ -23,14 +23,17 @@ def tiny() -> LLM:
 
 @pytest.fixture(scope="session")
 def random_folder(tmp_path_factory) -> Path:
-    """A checkpoint folder with the shipped vocabulary and a small random model of 256 positions."""
+    """A checkpoint folder with the shipped vocabulary and a small random model of 256 positions.
+
+    Like real ones, the model has more ids than its tokenizer.
+    """
     folder = tmp_path_factory.mktemp("random")
     for file in TINY.iterdir():
         if file.name != "model.safetensors" and file.is_file():
             shutil.copy(file, folder)
     config = json.loads((TINY / "config.json").read_text(encoding="utf-8"))
     config |= {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "head_dim": 16}
-    config |= {"max_position_embeddings": 256}
+    config |= {"max_position_embeddings": 256, "vocab_size": config["vocab_size"] + 64}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     torch.manual_seed(0)
     model = Qwen(ModelConfig.from_dict(config))

@@ -37,6 +37,18 @@ def test_several_chats_are_answered_in_their_order(tiny):
     assert "".join(tiny.stream(chats[1], params)) == texts(both[1])[0]
 
 
+def test_ids_that_the_tokenizer_does_not_know_are_no_text(random_llm):
+    tokenizer = random_llm.tokenizer
+    (output,) = random_llm.generate([1], SamplingParams(n=20, max_tokens=30, temperature=1.0))
+    special = set(tokenizer.special_tokens.values())
+    unknown = 0
+    for completion in output.completions:
+        known = [i for i in completion.token_ids if i < tokenizer.vocab_size and i not in special]
+        unknown += sum(i >= tokenizer.vocab_size for i in completion.token_ids)
+        assert completion.text == tokenizer.decode(known)
+    assert unknown > 10
+
+
 def test_no_prompts_give_no_outputs(tiny):
     assert tiny.generate([]) == [] == tiny.chat([])
 
