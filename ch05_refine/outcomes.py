@@ -251,7 +251,7 @@ def print_table(rows: list[dict]) -> None:
 
 def difference(gain: tuple[float, float, float, float]) -> str:
     """A difference, its interval and p-value as text."""
-    return "{:+.3f} [{:+.3f}, {:+.3f}] {:.3f}".format(*gain)
+    return "{:+.3f} [{:+.3f}, {:+.3f}] {:.2g}".format(*gain)
 
 
 def summarize(
