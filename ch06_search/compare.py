@@ -4,7 +4,9 @@
 
 One pool of whole solutions serves both rivals: what they answer with n of its samples follows for
 every n. A search is compared with the n that costs as many generated tokens, problem by problem.
-Writes a small JSON file that the notebook draws. An interrupted run with --records goes on.
+Two controls show what the judging of steps is worth: beam search that prunes by a coin, and a plain
+vote of the paths that a beam search has finished. Writes a small JSON file that the notebook draws.
+An interrupted run with --records goes on.
 """
 
 from __future__ import annotations
@@ -12,26 +14,46 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import random
 import sys
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from statistics import mean
 
-from ch06_search.search import METHODS, PARAMS, Node, Value, weighted_vote
+from ch03_best_of_n.best_of_n import weighted_answer
+from ch06_search.search import METHODS, PARAMS, Node, Value, beam_search
 from ch06_search.values import StepReader
-from shared import LLM, Problem, SamplingParams, Solution, load_problems, prompts
-from shared.answers import answers_match, final_answer
+from shared import LLM, Cost, Problem, SamplingParams, Solution, load_problems, prompts
+from shared.answers import final_answer
+from shared.checkpoint import weights_fingerprint
 from shared.cli import HelpFormatter, friendly_errors
 from shared.evaluate import Evaluation, evaluate
+from shared.evaluate import compare as compare_runs
 from shared.intervals import paired_difference, wilson_interval
-from shared.pool import Choose, PooledProblem, Sample, accuracy_at, majority, to_pool
+from shared.pool import (
+    Choose,
+    PooledProblem,
+    Sample,
+    accuracy_at,
+    is_right_answer,
+    majority,
+    to_pool,
+)
 from shared.scorers import ProcessRewardModel
 
 POOL_SIZE = 24  # samples a problem, enough for the dearest search
 WHOLE = SamplingParams(temperature=0.6, max_tokens=700)  # for rivals, as in the earlier chapters
 SIZES = {"beam": (4, 8, 16)}  # n of a search; the others:
 OTHER_SIZES = (8,)
+COIN_SIZE = 8
+PAIRS = [  # of controls, and what each adds to the other at the same n
+    ("beam", "beam, coin"),
+    ("beam, plain vote", "beam, coin, plain vote"),
+    ("beam", "beam, plain vote"),
+    ("beam, coin", "beam, coin, plain vote"),
+]
 
 
 def sample_and_score(
@@ -44,13 +66,28 @@ def sample_and_score(
     scores, cost = value(llm, problem.question, [Node(c.token_ids, c.text) for c in completions])
     for completion, score in zip(completions, scores):
         completion.measures["value"] = score
-    answer = weighted_vote([final_answer(completion) for completion in completions], scores)
+    answer = weighted_answer([final_answer(completion) for completion in completions], scores)
     return Solution(answer, completions, output.cost + cost, scores)
+
+
+def coin_until_the_end(value: Value, seed: int = 0) -> Value:
+    """A control: a random number for a partial solution, the same for the same text each time, and
+    `value` for a finished one. Such a search prunes blindly and votes as the others do."""
+
+    def coin_until_the_end(llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
+        """Scores from 0 to 1, and what those of finished solutions cost."""
+        finished = [node for node in nodes if node.is_finished]
+        scores, cost = value(llm, question, finished) if finished else ([], Cost())
+        known = dict(zip(finished, scores))
+        coins = (random.Random(f"{seed} {question} {node.text}").random() for node in nodes)
+        return [known.get(node, coin) for node, coin in zip(nodes, coins)], cost
+
+    return coin_until_the_end
 
 
 def weighted(samples: list[Sample]) -> str | None:
     """Weighted best-of-N on pooled samples."""
-    return weighted_vote([s.answer for s in samples], [s.measures["value"] for s in samples])
+    return weighted_answer([s.answer for s in samples], [s.measures["value"] for s in samples])
 
 
 def oracle(samples: list[Sample]) -> str | None:
@@ -70,29 +107,40 @@ def accuracy_at_any(pool: list[PooledProblem], choose: Choose, n: float) -> list
     """`accuracy_at` for each problem, between two whole numbers of samples on the line from one to
     the other. Raises ValueError where n is not from 1 to the pool's size."""
     if not 1 <= n <= len(pool[0].samples):
-        raise ValueError(f"{n:.1f} samples are not within the pool's 1 to {len(pool[0].samples)}")
+        raise ValueError(
+            f"{n:.1f} samples are not within the pool's 1 to {len(pool[0].samples)}: see --pool"
+        )
     below, above = (accuracy_at(pool, choose, whole(n)) for whole in (math.floor, math.ceil))
     share = n - math.floor(n)
     return [(1 - share) * low + share * high for low, high in zip(below, above)]
 
 
+def revoted(evaluation: Evaluation, choose: Choose) -> Evaluation:
+    """The same search, but with another choice among its finished paths."""
+    records = [
+        replace(record, correct=is_right_answer(choose(problem.samples), problem))
+        for record, problem in zip(evaluation.records, to_pool(evaluation))
+    ]
+    return replace(evaluation, records=records)
+
+
 def compare(evaluation: Evaluation, pool: list[PooledProblem], name: str) -> dict:
     """One search as a row: accuracy, cost, and its lead over each rival at equal tokens.
 
-    `covered` is the share of problems with a right answer among the finished paths, and
+    `covered` is the share of problems with a right answer among those that vote, and
     `rival_covered` among as many tokens of whole solutions: no vote can do better.
     """
-    records, cost = evaluation.records, evaluation.cost
+    records, cost, settings = evaluation.records, evaluation.cost, evaluation.settings
     row = evaluation.row(name) | {
-        "n": evaluation.settings["n"],
+        "n": settings["n"],
+        "branch": settings.get("branch"),
         "paths": mean(len(record.completions) for record in records),
         "reused": cost.reused_tokens / cost.prompt_tokens,
         "scored_per_problem": cost.scored_tokens / len(records),
         "seconds": evaluation.seconds,
         "rival_n": samples_for(pool, evaluation.row(name)["tokens_per_problem"]),
+        "covered": mean(any(s.is_right for s in p.samples) for p in to_pool(evaluation)),
     }
-    found = [any(answers_match(c["answer"], r.gold) for c in r.completions) for r in records]
-    row["covered"] = mean(found)
     row["rival_covered"] = mean(accuracy_at_any(pool, oracle, row["rival_n"]))
     for rival, choose in RIVALS.items():
         theirs = accuracy_at_any(pool, choose, row["rival_n"])
@@ -116,7 +164,7 @@ def curve(pool: list[PooledProblem], choose: Choose, name: str) -> list[dict]:
 def print_table(rows: list[dict]) -> None:
     """The searches as text."""
     print(
-        f"{'search':<12}{'n':>3}  {'accuracy  95% interval':<26}{'tokens':>7}{'paths':>7}", end=""
+        f"{'search':<23}{'n':>3}  {'accuracy  95% interval':<26}{'tokens':>7}{'paths':>7}", end=""
     )
     print(
         f"{'reused':>8}{'covered':>9}{'pool':>7}  "
@@ -125,7 +173,7 @@ def print_table(rows: list[dict]) -> None:
     for row in rows:
         gains = (row[rival] for rival in RIVALS)
         print(
-            f"{row['name']:<12}{row['n']:>3}  {row['accuracy']:<10.3f}"
+            f"{row['name']:<23}{row['n']:>3}  {row['accuracy']:<10.3f}"
             f"[{row['low']:.3f}, {row['high']:.3f}]  {row['tokens_per_problem']:>7.0f}"
             f"{row['paths']:>7.1f}{row['reused']:>8.1%}"
             f"{row['covered']:>9.3f}{row['rival_covered']:>7.3f}  "
@@ -141,6 +189,7 @@ def parse_args() -> argparse.Namespace:
     add("--split", default="test", help="test or dev")
     add("--limit", type=int, default=400, metavar="K", help="use the first K problems")
     add("--seed", type=int, default=0, help="of sampling")
+    add("--pool", type=int, default=POOL_SIZE, help="whole solutions a problem, for the rivals")
     add("--threads", type=int, default=64, help="questions worked on at the same time")
     add("--records", type=Path, metavar="DIR", help="keep every record here, and go on from it")
     add("--out", type=Path, default=Path("ch06_search/compared.json"), help="the table, as JSON")
@@ -148,30 +197,64 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Sample the rivals' pool, run every search, compare."""
+    """Sample the rivals' pool, run every search and the controls, compare."""
     args = parse_args()
+    params, whole = replace(PARAMS, seed=args.seed), replace(WHOLE, seed=args.seed)
     with friendly_errors():
         problems = load_problems(args.problems, split=args.split, limit=args.limit)
-        llm, value = LLM("tiny"), StepReader(ProcessRewardModel.from_folder())
+        reward_model = ProcessRewardModel.from_folder()
+        settings = {"reward_model": weights_fingerprint(reward_model)}
 
-        def measured(name: str, technique: partial) -> Evaluation:
+        def measured(
+            name: str, technique: Callable, wrap: Callable[[Value], Value] = lambda value: value
+        ) -> Evaluation:
+            """A technique's run, with a model and a reader that know nothing of earlier runs."""
             print(f"{name} ...", file=sys.stderr)
             out = args.records and args.records / f"{name}.jsonl"
-            return evaluate(technique, llm, problems, out=out, num_threads=args.threads)
+            technique = partial(technique, value=wrap(StepReader(reward_model)))
+            options = {"out": out, "settings": settings, "num_threads": args.threads}
+            run = evaluate(technique, LLM("tiny"), problems, **options)
+            if run.num_errors:
+                error = next(record.error for record in run.records if record.error)
+                raise ValueError(f"{name}: {run.num_errors} questions failed, as with {error}")
+            return run
 
-        whole = replace(WHOLE, seed=args.seed)
-        technique = partial(sample_and_score, n=POOL_SIZE, params=whole, value=value)
-        pool = to_pool(measured("pool", technique))
-        rows = []
-        for name, method in METHODS.items():
-            for n in SIZES.get(name, OTHER_SIZES):
-                params = replace(PARAMS, seed=args.seed)
-                technique = partial(method, n=n, value=value, params=params)
-                rows.append(compare(measured(f"{name}_{n}", technique), pool, name))
-    print_table(rows)
+        pool_run = measured("pool", partial(sample_and_score, n=args.pool, params=whole))
+        runs = {
+            (name, n): measured(f"{name}_{n}", partial(method, n=n, params=params))
+            for name, method in METHODS.items()
+            for n in SIZES.get(name, OTHER_SIZES)
+        }
+        controls = {
+            ("beam, coin", COIN_SIZE): measured(
+                f"coin_{COIN_SIZE}",
+                partial(beam_search, n=COIN_SIZE, params=params),
+                partial(coin_until_the_end, seed=args.seed),
+            )
+        }
+        for (name, n), run in [*runs.items(), *controls.items()]:
+            if name.startswith("beam"):
+                controls[f"{name}, plain vote", n] = revoted(run, majority)
+        pool, both = to_pool(pool_run), runs | controls
+        rows, control_rows = (
+            [compare(run, pool, name) for (name, _), run in some.items()]
+            for some in (runs, controls)
+        )
+    differences = [
+        {"n": n, "a": name, "b": other} | asdict(compare_runs(both[name, n], both[other, n]))
+        for name, other in PAIRS
+        for n in SIZES["beam"]
+        if (name, n) in both and (other, n) in both
+    ]
+    print_table(rows + control_rows)
+    for pair in differences:
+        print("n {n}: {a} over {b}: {difference:+.3f} [{low:+.3f}, {high:+.3f}]".format(**pair))
     curves = [row for name, choose in RIVALS.items() for row in curve(pool, choose, name)]
     content = {"problems": args.problems, "split": args.split, "limit": len(problems)}
-    content |= {"searches": rows, "rivals": curves}
+    content |= {"model": "tiny", "search_temperature": params.temperature}
+    content |= {"rival_temperature": whole.temperature, "seed": args.seed, **settings}
+    content |= {"searches": rows, "controls": control_rows, "differences": differences}
+    content["rivals"] = curves
     args.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -8,6 +8,9 @@ Combine four numbers to 24 with + - * /, each used once. A step replaces two num
 three steps decide. A state is the numbers that are left, and whether it can still lead to 24 is
 known exactly (by trying everything). So we can hand the search a judge that errs as often as we
 like, and see what its width can make up for, and what not. Needs no model, unless one is to judge.
+
+All steps of a state can be listed, and two ways to the same numbers are one state: so there is
+nothing to sample, and this search shares neither nodes nor signature with those of `search.py`.
 """
 
 from __future__ import annotations
@@ -22,15 +25,18 @@ from itertools import combinations
 from ch06_search.values import probability_of_yes
 from shared import LLM, load_problems, prompts
 from shared.cli import HelpFormatter, friendly_errors
+from shared.intervals import wilson_interval
 
 Numbers = tuple[Fraction, ...]  # sorted
+States = dict[Numbers, tuple[str, ...]]  # the numbers that are left, and the expression of each
 Judge = Callable[[list[Numbers], int], list[float]]  # states, target -> scores, 0 to 1
 CAN_REACH = (
     "Can the numbers {numbers} be combined with + - * / to {target}? Each must be used once."
 )
 
 
-def next_states(numbers: Numbers, texts: tuple[str, ...]) -> dict[Numbers, tuple[str, ...]]:
+@lru_cache(maxsize=1 << 12)
+def next_states(numbers: Numbers, texts: tuple[str, ...]) -> States:
     """All that one step can lead to: the numbers left, and the expression of each of them.
 
     `texts` are the expressions of `numbers`. Of several ways to the same numbers one is kept.
@@ -64,10 +70,14 @@ def is_solvable(numbers: Numbers, target: int) -> bool:
 def erring_judge(error: float, seed: int = 0) -> Judge:
     """Knows the truth and says the opposite about a share `error` of all states.
 
-    About the same state it says the same each time: asking again does not help.
+    About the same state it says the same each time: asking again does not help. Raises ValueError
+    unless 0 <= error <= 1.
     """
+    if not 0 <= error <= 1:
+        raise ValueError(f"a judge errs in a share from 0 to 1, not {error}")
 
     def judge(states: list[Numbers], target: int) -> list[float]:
+        """1 for a state that can reach the target, else 0; or the other way round."""
         errs = [random.Random(f"{seed} {s} {target}").random() < error for s in states]
         return [float(is_solvable(s, target) != wrong) for s, wrong in zip(states, errs)]
 
@@ -78,6 +88,7 @@ def model_judge(llm: LLM) -> Judge:
     """A model that is asked about each state in words (the value prompt of Yao 2023): P(Yes)."""
 
     def judge(states: list[Numbers], target: int) -> list[float]:
+        """P(Yes) of each state."""
         questions = [
             CAN_REACH.format(numbers=", ".join(map(str, state)), target=target) for state in states
         ]
@@ -87,6 +98,20 @@ def model_judge(llm: LLM) -> Judge:
         return scores
 
     return judge
+
+
+def start_of(numbers: list[int]) -> tuple[Numbers, tuple[str, ...]]:
+    """A game's first state, and its numbers as expressions."""
+    state = sorted((Fraction(number), str(number)) for number in numbers)
+    return tuple(n for n, _ in state), tuple(text for _, text in state)
+
+
+def ranked(states: States, target: int, judge: Judge, rng: random.Random) -> list[Numbers]:
+    """The judge's favourites first, equals in random order."""
+    order = list(states)
+    rng.shuffle(order)
+    scores = dict(zip(order, judge(order, target)))
+    return sorted(order, key=scores.get, reverse=True)
 
 
 def tree_of_thoughts(
@@ -102,22 +127,44 @@ def tree_of_thoughts(
 
     Returns the expression that the judge likes best in the end (of equals one at random), and its
     value. With `checks_end` one that makes the target comes first: where ends can be checked, the
-    judge only has to lead there.
+    judge only has to lead there. Raises ValueError for a breadth below 1.
     """
+    if breadth < 1:
+        raise ValueError(f"breadth must be at least 1, not {breadth}")
     rng = random.Random(f"{seed} {numbers} {target}")
-    state = sorted((Fraction(number), str(number)) for number in numbers)
-    kept = {tuple(n for n, _ in state): tuple(text for _, text in state)}
+    kept: States = dict([start_of(numbers)])
     for _ in numbers[1:]:
-        children = {}
+        children: States = {}
         for state, texts in kept.items():
             children |= next_states(state, texts)
-        states = list(children)
-        rng.shuffle(states)
-        scores = dict(zip(states, judge(states, target)))
-        states.sort(key=scores.get, reverse=True)
-        kept = {state: children[state] for state in states[:breadth]}
+        kept = {state: children[state] for state in ranked(children, target, judge, rng)[:breadth]}
     ends = sorted(kept, key=lambda end: checks_end and end != (target,))  # keeps the judge's order
     return kept[ends[0]][0], ends[0][0]
+
+
+def random_games(
+    numbers: list[int],
+    target: int,
+    judge: Judge,
+    *,
+    samples: int,
+    checks_end: bool = False,
+    seed: int = 0,
+) -> tuple[str, Fraction]:
+    """The rival, best-of-N: play to the end at random `samples` times, and choose among the ends as
+    `tree_of_thoughts` does. Raises ValueError for samples below 1."""
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, not {samples}")
+    rng = random.Random(f"{seed} {numbers} {target}")
+    ends: States = {}
+    for _ in range(samples):
+        state, texts = start_of(numbers)
+        while len(state) > 1:
+            state, texts = rng.choice(list(next_states(state, texts).items()))
+        ends[state] = texts
+    order = ranked(ends, target, judge, rng)
+    best = min(order, key=lambda end: checks_end and end != (target,))  # the first of equals
+    return ends[best][0], best[0]
 
 
 def draw_games(count: int, seed: int = 0) -> list[tuple[list[int], int]]:
@@ -131,27 +178,59 @@ def draw_games(count: int, seed: int = 0) -> list[tuple[list[int], int]]:
 
 
 def countdown_games(count: int) -> list[tuple[list[int], int]]:
-    """reasoning-gym's Countdown: the first `count` of its test problems with four numbers."""
+    """reasoning-gym's Countdown: the first `count` of its test problems with four numbers.
+
+    Raises ValueError where there are not so many among six times as many problems.
+    """
     problems = load_problems("gym:countdown", limit=6 * count)
     games = [(p.metadata["numbers"], p.metadata["target"]) for p in problems]
-    return [(numbers, target) for numbers, target in games if len(numbers) == 4][:count]
+    games = [(numbers, target) for numbers, target in games if len(numbers) == 4][:count]
+    if len(games) < count:
+        raise ValueError(f"only {len(games)} of {len(problems)} problems have four numbers")
+    return games
 
 
-def share_solved(games: list[tuple[list[int], int]], judge: Judge, **options: object) -> float:
-    """In what share of the games the search ends at the target."""
-    ends = [tree_of_thoughts(*game, judge, **options)[1] for game in games]
+def share_solved(
+    games: list[tuple[list[int], int]], judge: Judge, play: Callable = tree_of_thoughts, **options
+) -> float:
+    """In what share of the games a way to play ends at the target."""
+    ends = [play(*game, judge, **options)[1] for game in games]
     return sum(end == target for end, (_, target) in zip(ends, games)) / len(games)
 
 
+def states_judged(games: list[tuple[list[int], int]], judge: Judge, breadth: int) -> float:
+    """How many states a search asks about, on average: each is one step that was tried."""
+    asked = []
+
+    def counting(states: list[Numbers], target: int) -> list[float]:
+        asked.append(len(states))
+        return judge(states, target)
+
+    share_solved(games, counting, breadth=breadth)
+    return sum(asked) / len(games)
+
+
 def print_table(games: list, judges: dict[str, Judge], breadths: list[int]) -> None:
-    """A row for each judge, a column for each breadth; twice: the judge decides, the end checks."""
+    """For each judge and breadth the share solved and its 95% interval: by the tree, and by as many
+    steps of random games; twice: the judge decides, the end is checked."""
+    judge = next(iter(judges.values()))
+    steps = [states_judged(games, judge, breadth) for breadth in breadths]
+    ways = [
+        ("tree", tree_of_thoughts, [{"breadth": b} for b in breadths]),
+        ("random games", random_games, [{"samples": max(1, round(s / 3))} for s in steps]),
+    ]
     for checks_end in (False, True):
         print("the end is checked" if checks_end else "the judge decides")
-        print(f"{'judge':<22}" + "".join(f"{f'breadth {b}':>12}" for b in breadths))
+        print(f"{'':<30}" + "".join(f"{f'breadth {b}':<20}" for b in breadths))
+        print(f"{'steps tried in a game':<30}" + "".join(f"{s:<20.0f}" for s in steps))
         for name, judge in judges.items():
-            options = [{"breadth": b, "checks_end": checks_end} for b in breadths]
-            shares = [share_solved(games, judge, **option) for option in options]
-            print(f"{name:<22}" + "".join(f"{share:>12.3f}" for share in shares))
+            for way, play, options in ways:
+                print(f"{name + ', ' + way:<30}", end="")
+                for option in options:
+                    share = share_solved(games, judge, play, checks_end=checks_end, **option)
+                    low, high = wilson_interval(round(share * len(games)), len(games))
+                    print(f"{f'{share:.2f} [{low:.2f}, {high:.2f}]':<20}", end="", flush=True)
+                print()
 
 
 def parse_args() -> argparse.Namespace:
@@ -159,7 +238,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--problems", choices=["game24", "gym:countdown"], default="game24")
-    add("--games", type=int, default=100, metavar="K", help="so many games")
+    add("--games", type=int, default=100, metavar="K", help="so many games, always the same")
     add("--breadth", type=int, nargs="+", default=[1, 2, 5, 20, 100], metavar="B")
     add("--error", type=float, nargs="+", default=[0.0, 0.05, 0.1, 0.2, 0.5], metavar="E")
     add("--model", help='"tiny", a folder or a hub id: let it judge too')
@@ -170,9 +249,11 @@ def main() -> None:
     """Play with judges of different quality."""
     args = parse_args()
     with friendly_errors():
+        if args.games < 1:
+            raise ValueError(f"--games must be at least 1, not {args.games}")
+        judges = {f"errs in {error:.0%}": erring_judge(error) for error in args.error}
         draw = countdown_games if args.problems == "gym:countdown" else draw_games
         games = draw(args.games)
-        judges = {f"errs in {error:.0%}": erring_judge(error) for error in args.error}
         if args.model:
             judges[args.model] = model_judge(LLM(args.model))
         print_table(games, judges, args.breadth)

@@ -6,26 +6,31 @@
 
 A step is a line (--step-end). All methods share one tree, whose nodes are partial solutions, and
 one signature; they differ in which nodes they go on from. The finished paths vote, each weighing
-its score. What has been read once is not read again: the cache keeps the whole tree.
+its score. What has been read once is rarely read again: the cache keeps the recent trees.
 """
 
 from __future__ import annotations
 
 import argparse
 import bisect
+import inspect
 import itertools
 import math
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 
+from ch03_best_of_n.best_of_n import weighted_answer
 from ch06_search.values import SO_FAR, StepReader, arithmetic, judge, reward
 from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
-from shared.answers import final_answer, normalize_answer
+from shared.answers import final_answer
+from shared.checkpoint import weights_fingerprint
 from shared.cli import add_common_flags, friendly_errors, run
+from shared.openai_protocol import NotServed
 from shared.scorers import ProcessRewardModel
 
 PARAMS = SamplingParams(temperature=1.0, max_tokens=700)
@@ -67,9 +72,18 @@ class Node:
         return self.text[len(self.parent.text) :] if self.parent else ""
 
     @property
+    def is_blank(self) -> bool:
+        """Whether the last step says nothing and another must follow."""
+        return not self.step.strip() and not self.is_finished
+
+    @property
     def path(self) -> list[Node]:
         """The nodes from the first step to this one."""
-        return [*self.parent.path, self] if self.parent else []
+        nodes, node = [], self
+        while node.parent:
+            nodes.append(node)
+            node = node.parent
+        return nodes[::-1]
 
 
 # Of a question and partial solutions: their scores, 0 to 1, and what it cost to find them.
@@ -77,15 +91,34 @@ Value = Callable[[LLM, str, list[Node]], tuple[list[float], Cost]]
 
 
 class Tree:
-    """The search of one problem: its nodes, those that are finished, and what all of it cost."""
+    """The search of one problem: its nodes, those that are finished, and what all of it cost.
+
+    A path has at most `params.max_tokens` tokens, or as many as the model's context holds. Raises
+    ValueError where one of `counts` (n, branch) is below 1.
+    """
 
     def __init__(
-        self, llm: LLM, problem: Problem, value: Value, params: SamplingParams, step_end: str
+        self,
+        llm: LLM,
+        problem: Problem,
+        value: Value,
+        params: SamplingParams,
+        step_end: str,
+        **counts: int,
     ) -> None:
+        for name, count in counts.items():
+            if count < 1:
+                raise ValueError(f"{name} must be at least 1, not {count}")
         self.llm, self.question, self.value = llm, problem.question, value
         self.params, self.step_end = params, step_end
         asked = prompts.ask(problem.question)
         self.prompt_ids = llm.tokenizer.encode_chat(asked, enable_thinking=False)
+        self.max_tokens = params.max_tokens
+        try:
+            room = llm.model.config.max_positions - len(self.prompt_ids)
+            self.max_tokens = max(1, min(params.max_tokens, room))
+        except NotServed:
+            pass  # a server does not tell its context, and looks after it itself
         self.root = Node([])
         self.finished: list[Node] = []  # each once, in the order of sampling
         self.cost = Cost()
@@ -95,28 +128,33 @@ class Tree:
         """Sample k next steps of each node: the children, in the nodes' order.
 
         A node may stand in the list several times, and so may a child that was sampled several
-        times. Empty lines are no step: they are gone on from. `changes` are to the sampling.
+        times. A blank line is no step: it is gone on from. `changes` are to the sampling.
         """
-        draws = {}
+        children = self.sample([node for node in nodes for _ in range(k)], **changes)
+        while blank := [child for child in children if child.is_blank]:
+            further = iter(self.sample(blank, **changes))
+            children = [next(further) if child.is_blank else child for child in children]
+        return children
+
+    def sample(self, nodes: list[Node], **changes: object) -> list[Node]:
+        """Sample a child of each node. One request serves all that are wanted equally often."""
+        changes = {"max_tokens": STEP_TOKENS, "stop": self.step_end} | changes
+        groups: defaultdict[tuple[int, int], list[Node]] = defaultdict(list)
         for node, times in Counter(nodes).items():
-            draws.setdefault(times, []).append(node)
-        children: dict[Node, list[Node]] = {}
-        for times, group in draws.items():
-            params = replace(
-                self.params,
-                n=times * k,
-                seed=next(self.seeds),
-                **{"max_tokens": STEP_TOKENS, "stop": self.step_end} | changes,
-            )
+            room = min(changes["max_tokens"], self.max_tokens - len(node.ids))
+            groups[times, room].append(node)
+        seeds: defaultdict[int, int] = defaultdict(lambda: next(self.seeds))
+        children = {}
+        for (times, room), group in groups.items():
+            request = changes | {"n": times, "max_tokens": room, "seed": seeds[times]}
+            params = replace(self.params, **request)
             # Token ids, not text: what the cache knows is found again only as the same tokens.
             outputs = self.llm.generate([self.prompt_ids + node.ids for node in group], params)
             for node, output in zip(group, outputs):
                 self.cost += output.cost
-                children[node] = [self.add_child(node, c, params.stop) for c in output.completions]
-        found = [children[node].pop(0) for node in nodes for _ in range(k)]
-        empty = [child for child in found if not child.step.strip() and not child.is_finished]
-        more = iter(self.expand(empty, **changes) if empty else [])
-        return [next(more) if child in empty else child for child in found]
+                steps = [self.add_child(node, each, params.stop) for each in output.completions]
+                children[node] = iter(steps)
+        return [next(children[node]) for node in nodes]
 
     def add_child(self, node: Node, step: Completion, stops: tuple[str, ...]) -> Node:
         """The child that a sampled step leads to; a new one unless it was sampled before."""
@@ -129,7 +167,7 @@ class Tree:
         child = node.children.get(text)
         if child is None:
             child = node.children[text] = Node(ids, text, step.logprobs, node)
-            is_full = len(ids) >= self.params.max_tokens
+            is_full = len(ids) >= self.max_tokens
             child.finish_reason = "stop" if is_end else "length" if is_full else ""
             self.finished += [child] if child.is_finished else []
         child.count += 1
@@ -144,12 +182,19 @@ class Tree:
             for node, score in zip(new, scores):
                 node.score = score
 
-    def solution(self) -> Solution:
-        """The finished paths, and the answer whose scores add up to the most."""
+    def solution(self, votes: Counter[Node] | None = None) -> Solution:
+        """The finished paths, and the answer whose weights add up to the most (Li 2023).
+
+        A path weighs its score, and votes once however often it was sampled; or it weighs as
+        much as `votes` say, and others have no vote.
+        """
         self.rate(self.finished)
-        paths = [completion_of(node) for node in self.finished]
-        scores = [node.score for node in self.finished]
-        answer = weighted_vote([final_answer(path) for path in paths], scores)
+        nodes = list(votes or self.finished)
+        paths, scores = [completion_of(node) for node in nodes], [node.score for node in nodes]
+        weights = list(votes.values()) if votes else scores
+        for path, weight in zip(paths, weights):
+            path.measures["weight"] = float(weight)
+        answer = weighted_answer([final_answer(path) for path in paths], weights)
         return Solution(answer, paths, self.cost, scores, drawing(self.root))
 
 
@@ -157,15 +202,6 @@ def completion_of(node: Node) -> Completion:
     """A finished path as if it had been sampled in one go."""
     logprobs = [logprob for step in node.path for logprob in step.logprobs]
     return Completion(node.text, node.ids, logprobs, node.finish_reason)
-
-
-def weighted_vote(answers: list[str | None], scores: list[float]) -> str | None:
-    """The answer whose scores add up to the most (Li 2023); None where there is no answer."""
-    totals: Counter[str] = Counter()
-    for answer, score in zip(answers, scores):
-        if answer is not None:
-            totals[normalize_answer(answer)] += score
-    return max(totals, key=totals.get, default=None)
 
 
 def drawing(root: Node) -> list[dict]:
@@ -188,6 +224,14 @@ def drawing(root: Node) -> list[dict]:
 
 
 # --- The searches ---------------------------------------------------------------------------------
+#
+# n       how wide, as each docstring says; a search does not spend the tokens of n whole solutions
+#         exactly, but what `cost` says
+# value   what partial solutions and, in the final vote, finished ones are worth
+# params  how steps are sampled; max_tokens bounds a whole path, and n is not used
+# branch  next steps of a node
+#
+# All raise ValueError for an n or branch below 1, and what `value` raises.
 
 
 def unfinished(nodes: list[Node]) -> list[Node]:
@@ -196,7 +240,8 @@ def unfinished(nodes: list[Node]) -> list[Node]:
 
 
 def best(tree: Tree, nodes: list[Node], count: int) -> list[Node]:
-    """The `count` nodes with the highest scores; nobody is asked where there is no choice."""
+    """The `count` nodes with the highest scores, of equals the first; nobody is asked where there
+    is no choice."""
     if len(nodes) > count:
         tree.rate(nodes)
         nodes = sorted(nodes, key=lambda node: node.score, reverse=True)[:count]
@@ -212,15 +257,35 @@ def beam_search(
     params: SamplingParams = PARAMS,
     step_end: str = "\n",
     branch: int = 2,
+    depth: int = 0,
 ) -> Solution:
-    """Sample n first steps, keep the best n / branch, sample `branch` next steps of each, and so on
-    (Snell 2024, section 5.2), until n paths are finished."""
-    tree = Tree(llm, problem, value, params, step_end)
+    """Sample n first steps, keep the best n / branch, sample n next steps of these in equal shares,
+    and so on (Snell 2024, section 5.2). A path that ends takes its place in n with it; the search
+    is over when all have ended, as a rule before n different ones have.
+
+    With a `depth` a step is judged by where so many greedy steps more lead (lookahead, Snell 2024).
+    Those steps stay in the tree, and a path that ends in them counts and votes like any other.
+    """
+    tree = Tree(llm, problem, value, params, step_end, n=n, branch=branch)
     beams = unfinished(tree.expand([tree.root], n))
     while beams and (room := n - len(tree.finished)) > 0:
-        beams = best(tree, beams, math.ceil(room / branch))
+        places = math.ceil(room / branch)
+        if depth and len(beams) > places:
+            look_ahead(tree, beams, depth)
+        beams = best(tree, beams, places)
         beams = unfinished(tree.expand(beams, max(1, room // len(beams))))
     return tree.solution()
+
+
+def look_ahead(tree: Tree, nodes: list[Node], depth: int) -> None:
+    """Give each node the score of where `depth` greedy steps lead from it."""
+    ends = nodes
+    for _ in range(depth):
+        further = iter(tree.expand([end for end in ends if not end.is_finished], temperature=0))
+        ends = [end if end.is_finished else next(further) for end in ends]
+    tree.rate(ends)
+    for node, end in zip(nodes, ends):
+        node.score = end.score
 
 
 def dvts(
@@ -233,9 +298,10 @@ def dvts(
     step_end: str = "\n",
     branch: int = 4,
 ) -> Solution:
-    """Diverse verifier tree search: n / branch searches that do not compete, each of which goes on
-    from the best of its `branch` steps (Beeching 2024). No good start crowds out others."""
-    tree = Tree(llm, problem, value, params, step_end)
+    """Diverse verifier tree search: n / branch searches (at least one) that do not compete, each of
+    which goes on from the best of its `branch` steps (Beeching 2024). No good start crowds out
+    others."""
+    tree = Tree(llm, problem, value, params, step_end, n=n, branch=branch)
     heads = [tree.root] * max(1, n // branch)
     while heads:
         children = tree.expand(heads, branch)
@@ -256,47 +322,21 @@ def best_first(
     step_end: str = "\n",
     branch: int = 4,
 ) -> Solution:
-    """Always go on from the best node of the whole tree (Yao 2023 calls it tree of thoughts), until
-    n / branch paths are finished: then about as much was sampled as for n whole solutions."""
-    tree = Tree(llm, problem, value, params, step_end)
-    frontier = [tree.root]
+    """Always go on from the best node of the whole tree, of equals the longest (Koh 2024), until
+    n / branch paths are finished, or n times max_tokens tokens are sampled.
+
+    Without that bound a value that likes every beginning would search nearly the whole tree.
+    """
+    tree = Tree(llm, problem, value, params, step_end, n=n, branch=branch)
+    frontier, budget = [tree.root], n * params.max_tokens
     while frontier and len(tree.finished) < max(1, n // branch):
+        if tree.cost.generated_tokens >= budget:
+            break
+        frontier.sort(key=lambda node: len(node.ids), reverse=True)
         (node,) = best(tree, frontier, 1)
         frontier.remove(node)
         frontier += unfinished(tree.expand([node], branch))
     return tree.solution()
-
-
-def lookahead(
-    llm: LLM,
-    problem: Problem,
-    *,
-    n: int = 8,
-    value: Value,
-    params: SamplingParams = PARAMS,
-    step_end: str = "\n",
-    branch: int = 2,
-    depth: int = 2,
-) -> Solution:
-    """Beam search that judges a step by where `depth` greedy steps more lead (Snell 2024)."""
-    tree = Tree(llm, problem, value, params, step_end)
-    beams = unfinished(tree.expand([tree.root], n))
-    while beams and (room := n - len(tree.finished)) > 0:
-        look_ahead(tree, beams, depth)
-        beams = best(tree, beams, math.ceil(room / branch))
-        beams = unfinished(tree.expand(beams, max(1, room // len(beams))))
-    return tree.solution()
-
-
-def look_ahead(tree: Tree, nodes: list[Node], depth: int) -> None:
-    """Give each node the score of where `depth` greedy steps lead from it."""
-    ends = nodes
-    for _ in range(depth):
-        further = iter(tree.expand([end for end in ends if not end.is_finished], temperature=0))
-        ends = [end if end.is_finished else next(further) for end in ends]
-    tree.rate(ends)
-    for node, end in zip(nodes, ends):
-        node.score = end.score
 
 
 def mcts(
@@ -310,8 +350,12 @@ def mcts(
     branch: int = 4,
     exploration: float = 0.5,
 ) -> Solution:
-    """Monte Carlo tree search: n rollouts, each from where it promises most."""
-    tree = Tree(llm, problem, value, params, step_end)
+    """Monte Carlo tree search with UCT (Kocsis 2006; of language models Hao 2023): n rollouts, each
+    a greedy solution from where it promises most, and `branch` steps sampled there.
+
+    `exploration`, 0 or more, is the weight of the bonus for what was rarely visited.
+    """
+    tree = Tree(llm, problem, value, params, step_end, n=n, branch=branch)
     for _ in range(n):
         leaf = select(tree.root, exploration)
         child = expansion(tree, leaf, branch)
@@ -321,7 +365,7 @@ def mcts(
 
 def select(root: Node, exploration: float) -> Node:
     """Walk down to a node without open children, each time to the child with the best sum of mean
-    score and a bonus for few visits (UCT, Kocsis 2006); one that was never visited comes first."""
+    score and bonus; one that was never visited comes first."""
     node = root
     while children := unfinished(list(node.children.values())):
         node = max(children, key=lambda child: upper_bound(child, exploration))
@@ -345,8 +389,7 @@ def expansion(tree: Tree, leaf: Node, branch: int) -> Node:
 def rollout(tree: Tree, node: Node) -> float:
     """Write the solution to its end, greedily and in one go; its score."""
     if not node.is_finished:
-        room = tree.params.max_tokens - len(node.ids)
-        (node,) = tree.expand([node], max_tokens=room, stop=(), temperature=0)
+        (node,) = tree.expand([node], max_tokens=tree.max_tokens, stop=(), temperature=0)
     tree.rate([node])
     return node.score
 
@@ -369,10 +412,10 @@ def particle_filter(
     step_end: str = "\n",
 ) -> Solution:
     """n particles, each a partial solution; after every step they are drawn anew, the better ones
-    more often (Puri 2025). Every path that some particle finished has a vote."""
-    tree = Tree(llm, problem, value, params, step_end)
-    drift(tree, n, random.Random(params.seed))
-    return tree.solution()
+    more often (Puri 2025). In the end each particle has one vote: how good it is has already
+    decided how often it is there."""
+    tree = Tree(llm, problem, value, params, step_end, n=n)
+    return tree.solution(votes=Counter(drift(tree, n, random.Random(params.seed))))
 
 
 def drift(tree: Tree, n: int, rng: random.Random) -> list[Node]:
@@ -407,7 +450,7 @@ METHODS = {
     "beam": beam_search,
     "dvts": dvts,
     "best-first": best_first,
-    "lookahead": lookahead,
+    "lookahead": partial(beam_search, depth=2),
     "mcts": mcts,
     "particles": particle_filter,
 }
@@ -430,18 +473,24 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Search with one method and one value."""
     args = parse_args()
-    value = arithmetic
-    if args.value == "judge":
-        value = judge(prompts.JUDGE if args.model == "tiny" else SO_FAR)
-    if args.value == "reward":
-        with friendly_errors():
+    method, value, settings = METHODS[args.method], arithmetic, {}
+    options = {"step_end": args.step_end.replace("\\n", "\n")}
+    with friendly_errors():
+        if args.branch is not None:
+            if "branch" not in inspect.signature(method).parameters:
+                raise ValueError(f"--method {args.method} does not branch: leave out --branch")
+            if args.branch < 1:
+                raise ValueError(f"--branch must be at least 1, not {args.branch}")
+            options["branch"] = args.branch
+        if args.value == "judge":
+            settings["judge_asks"] = prompts.JUDGE if args.model == "tiny" else SO_FAR
+            value = judge(settings["judge_asks"])
+        if args.value == "reward":
             dtype = getattr(torch, args.dtype or "float32")
             model = ProcessRewardModel.from_folder(args.reward_model, args.device, dtype)
+            settings["reward_model"] = weights_fingerprint(model)
             value = reward(model) if model.separated else StepReader(model)
-    options = {"value": value, "step_end": args.step_end.replace("\\n", "\n")}
-    if args.branch:
-        options["branch"] = args.branch
-    run(METHODS[args.method], args, **options)
+    run(method, args, value=value, settings=settings, **options)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ and what it cost to find out. None sees the gold answer.
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -20,12 +22,15 @@ from shared.model import Qwen
 from shared.prefill import read, token_logprobs
 from shared.prefix_cache import PrefixCache
 from shared.scorers import ProcessRewardModel, encode_steps
+from shared.threads import wait_for
 
 if TYPE_CHECKING:
     from ch06_search.search import Node, Value
 
 # The shipped model knows no question about half a solution: for it take prompts.JUDGE.
 SO_FAR = "Is this solution correct so far? Answer Yes or No."
+ASKED_AT_ONCE = 64  # texts on which a model is asked for Yes or No, each from a thread of its own
+BATCH_ROWS, BATCH_TOKENS = 64, 1_024  # `StepReader` reads at most so many at once, with padding
 
 
 def arithmetic(llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
@@ -37,10 +42,12 @@ def judge(ask: str = SO_FAR) -> Value:
     """The value that the model itself gives when it is asked in words: the probability of "Yes"."""
 
     def judge(llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
+        """P(Yes) of each node. Raises ValueError where the question does not fit the context."""
         encode_chat = llm.tokenizer.encode_chat
         asked = prompts.ask(question)
         before = encode_chat(asked, enable_thinking=False)
-        after = encode_chat(prompts.follow_up(asked, "", ask))[len(encode_chat(asked)) :]
+        follow_up = encode_chat(prompts.follow_up(asked, "", ask), enable_thinking=False)
+        after = follow_up[len(encode_chat(asked)) :]  # the end of the reply, and what follows it
         # Between them the reply's own tokens, as they were sampled: the cache knows them.
         replies = [node.ids[:-1] if node.finish_reason == "stop" else node.ids for node in nodes]
         return probability_of_yes(llm, [before + ids + after for ids in replies])
@@ -51,7 +58,7 @@ def judge(ask: str = SO_FAR) -> Value:
 def probability_of_yes(llm: LLM, texts: list[list[int]]) -> tuple[list[float], Cost]:
     """P("Yes") / (P("Yes") + P("No")) as what follows each text, given as token ids."""
     asked = [(ids, word) for ids in texts for word in ("Yes", "No")]
-    with ThreadPoolExecutor(len(asked)) as pool:  # all at once, so that they share a batch
+    with ThreadPoolExecutor(min(ASKED_AT_ONCE, len(asked))) as pool:  # so that they share a batch
         found = list(pool.map(lambda each: sum(llm.score(*each)), asked))
     scores = [1 / (1 + math.exp(min(no - yes, 700))) for yes, no in zip(found[::2], found[1::2])]
     return scores, Cost(scored_tokens=len(asked), forward_passes=len(asked))
@@ -61,6 +68,7 @@ def reward(reward_model: ProcessRewardModel) -> Value:
     """The value that a process reward model gives to the last step so far."""
 
     def reward(llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
+        """The model's estimate that what begins like a node ends in the right answer."""
         steps = reward_model.step_scores(question, [node.text for node in nodes])
         num_tokens = sum(len(node.ids) for node in nodes)
         cost = Cost(scored_tokens=num_tokens, forward_passes=len(nodes))
@@ -69,12 +77,33 @@ def reward(reward_model: ProcessRewardModel) -> Value:
     return reward
 
 
+@dataclass(eq=False)
+class Call:
+    """Nodes that somebody wants scored; `future` receives their scores and the cost."""
+
+    question: str
+    nodes: list[Node]
+    future: Future = field(default_factory=Future)
+
+
+@dataclass(eq=False)
+class Unread:
+    """A node's token ids, the last position whose likelihood is known, and that likelihood: of all
+    tokens after the first step, as in `ProcessRewardModel.features`."""
+
+    node: Node
+    ids: list[int]
+    start: int
+    likelihood: float
+
+
 class StepReader:
     """`reward` for the shipped reward model, reading every step once; same scores up to rounding.
 
     `reward` reads a partial solution from its first token on each time, in a search of thirty steps
     fifteen times too much. Here keys and values of what was read are kept as a tree, and so is each
-    node's likelihood, so that only what is new is read. One serves any number of threads.
+    node's likelihood, so that only what is new is read. Any number of threads may call it: one
+    thread reads for all of them, whatever waits in one batch.
 
     At most `max_bytes` are kept; what was forgotten is read again. Raises ValueError for a reward
     model of Qwen's layout, which reads a separator after each step.
@@ -91,37 +120,88 @@ class StepReader:
         self.model.model, self.model.lm_head.weight = decoder, decoder.embed_tokens.weight
         self.prefixes = PrefixCache(max_bytes)
         self.known: WeakKeyDictionary[Node, tuple[list[int], float]] = WeakKeyDictionary()
-        self.lock = threading.Lock()
+        self.questions: set[str] = set()  # that have been read
+        self.lock = threading.Lock()  # guards the two below
+        self.inbox: list[Call] = []
+        self.worker: threading.Thread | None = None
 
     def __reduce__(self) -> tuple:
         """Sent to a worker of a Ray cluster it is made anew there: what was read stays here."""
         return StepReader, self.made_of
 
-    @torch.inference_mode()
     def __call__(self, llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
         """The score of each node's last step, 0 to 1."""
+        call = Call(question, nodes)
         with self.lock:
-            texts, starts, before = zip(*(self.start(question, node) for node in nodes))
-            _, hidden, reused = read(self.model, texts, starts, self.prefixes)
-            scores = []
-            for node, ids, start, likelihood, states in zip(nodes, texts, starts, before, hidden):
-                log_p = self.model.lm_head(states[:-1]).float().log_softmax(dim=-1)  # [new, V]
-                tokens = torch.tensor(ids[start + 1 :], device=self.model.device)
-                likelihood += token_logprobs(log_p, tokens).sum().item()
-                self.known[node] = (ids, likelihood)
-                features = torch.cat([states[-1], states.new_tensor([likelihood])])
-                scores.append(self.head(features).float().sigmoid().item())
-        num_new = sum(map(len, texts)) - sum(reused)
-        return scores, Cost(scored_tokens=num_new, forward_passes=len(nodes))
+            self.inbox.append(call)
+            if self.worker is None:  # it ends when nothing waits, as `LLM`'s does
+                self.worker = threading.Thread(target=self.work, name="StepReader", daemon=False)
+                self.worker.start()
+        return wait_for(call.future)
 
-    def start(self, question: str, node: Node) -> tuple[list[int], int, float]:
-        """A node's token ids, the last position whose likelihood is known, and that likelihood.
+    def work(self) -> None:
+        """The reading thread: take in what waits, read it, and so on until nothing does."""
+        while True:
+            with self.lock:
+                calls, self.inbox = self.inbox, []
+                if not calls:
+                    self.worker = None
+                    return
+            try:
+                found = self.score({node: call.question for call in calls for node in call.nodes})
+                for call in calls:
+                    scores, new = zip(*(found[node] for node in call.nodes))
+                    cost = Cost(scored_tokens=sum(new), forward_passes=len(new))
+                    call.future.set_result((list(scores), cost))
+            except Exception as error:  # whoever waits gets the error
+                for call in calls:
+                    if not call.future.done():
+                        call.future.set_exception(error)
 
-        The likelihood counts from the end of the first step, as in `ProcessRewardModel.features`.
-        """
+    @torch.inference_mode()
+    def score(self, asked: dict[Node, str]) -> dict[Node, tuple[float, int]]:
+        """For each node with its question: the score, and how many tokens were read for it."""
+        unread = [self.unread(question, node) for node, question in asked.items()]
+        # One node of a new question is read before the others, which then begin where it differs.
+        first = {q: u for q, u in zip(asked.values(), unread) if q not in self.questions}
+        self.questions |= first.keys()
+        found = self.read_all(list(first.values()))
+        return found | self.read_all([each for each in unread if each.node not in found])
+
+    def unread(self, question: str, node: Node) -> Unread:
+        """What there is to read for a node."""
         ids, ends = encode_steps(self.tokenizer, question, node.text)
         for ancestor in reversed(node.path[:-1]):
             known, likelihood = self.known.get(ancestor, ([], 0.0))
             if len(known) > ends[0] and ids[: len(known)] == known:
-                return ids, len(known) - 1, likelihood
-        return ids, ends[0], 0.0
+                return Unread(node, ids, len(known) - 1, likelihood)
+        return Unread(node, ids, ends[0], 0.0)
+
+    def read_all(self, waiting: list[Unread]) -> dict[Node, tuple[float, int]]:
+        """Read nodes with about as many new tokens together, in batches of bounded size."""
+        waiting = sorted(waiting, key=lambda each: len(each.ids) - each.start)
+        found = {}
+        while waiting:
+            most = len(waiting[-1].ids) - waiting[-1].start
+            size = min(BATCH_ROWS, max(1, BATCH_TOKENS // most))
+            found |= self.read_batch(batch := waiting[-size:])
+            waiting = waiting[: -len(batch)]
+        return found
+
+    def read_batch(self, batch: list[Unread]) -> dict[Node, tuple[float, int]]:
+        """Read nodes in one batch, and remember their likelihoods."""
+        texts, starts = [each.ids for each in batch], [each.start for each in batch]
+        _, hidden, reused = read(self.model, texts, starts, self.prefixes)
+        states = torch.cat(hidden)  # [new tokens of all nodes, hidden]
+        following = [token for each in batch for token in [*each.ids[each.start + 1 :], 0]]
+        log_p = self.model.lm_head(states).float().log_softmax(dim=-1)  # [new tokens, V]
+        surprise = token_logprobs(log_p, torch.tensor(following, device=self.model.device)).tolist()
+        ends = [*itertools.accumulate(map(len, hidden))]
+        for each, end in zip(batch, ends):  # nothing follows the last token
+            each.likelihood += sum(surprise[end - len(each.ids) + each.start : end - 1])
+            self.known[each.node] = each.ids, each.likelihood
+        likelihoods = states.new_tensor([[each.likelihood] for each in batch])
+        features = torch.cat([states[[end - 1 for end in ends]], likelihoods], dim=-1)
+        scores = self.head(features)[:, 0].float().sigmoid().tolist()
+        new = (len(ids) - count for ids, count in zip(texts, reused))
+        return {each.node: both for each, both in zip(batch, zip(scores, new))}

@@ -8,11 +8,15 @@ import math
 import pickle
 import random
 import re
+import shutil
 import subprocess
 import sys
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,9 +25,21 @@ from ch06_search import game24, values
 from ch06_search import search as chapter
 from ch06_search.search import Node, Tree
 from ch06_search.values import StepReader
-from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems, prompts
+from shared import (
+    LLM,
+    Completion,
+    Cost,
+    Problem,
+    RequestOutput,
+    SamplingParams,
+    Solution,
+    load_problems,
+    prompts,
+)
 from shared.answers import extract_answer
 from shared.arithmetic import value_of
+from shared.checkpoint import weights_fingerprint
+from shared.evaluate import evaluate
 from shared.pool import PooledProblem, Sample
 from shared.scorers import ProcessRewardModel
 from shared.scorers import judge as shared_judge
@@ -54,8 +70,9 @@ class ToyTokenizer:
 class ToyLLM:
     """`steps(reply)` gives the next lines and their probabilities; a line without "\\n" ends it."""
 
-    def __init__(self, steps) -> None:
+    def __init__(self, steps, max_positions: int = 100_000) -> None:
         self.steps, self.tokenizer, self.calls = steps, ToyTokenizer(), []
+        self.model = SimpleNamespace(config=SimpleNamespace(max_positions=max_positions))
 
     def generate(self, texts, params):
         self.calls.append(([self.reply(ids) for ids in texts], params))
@@ -201,6 +218,34 @@ def test_an_empty_line_is_no_step():
     assert node is other and node.text == "\n\na\n" and node.step.strip() == "a"
 
 
+def test_a_model_that_writes_only_empty_lines_comes_to_an_end():
+    searched = tree(ToyLLM(lambda reply: {"\n": 1.0}), max_tokens=1_500)
+    (node,) = searched.expand([searched.root])
+    assert node.finish_reason == "length" and len(node.ids) == len(node.path) == 1_500
+
+
+@pytest.mark.parametrize("name", chapter.METHODS)
+@pytest.mark.parametrize("max_tokens", [1, 5, 200])
+def test_no_path_is_longer_than_asked(name, max_tokens):
+    llm = speller(EVEN, EVEN, {"a" * 150: 0.5, "b" * 150: 0.5}, EVEN)  # longer than STEP_TOKENS
+    solution = chapter.METHODS[name](
+        llm, PROBLEM, n=4, value=values.arithmetic, params=SamplingParams(max_tokens=max_tokens)
+    )
+    lengths = [len(completion.token_ids) for completion in solution.completions]
+    assert max(lengths) == max_tokens if max_tokens < 200 else 150 < max(lengths) <= max_tokens
+    reasons = {completion.finish_reason for completion in solution.completions}
+    assert reasons == {"length"} or max_tokens == 200
+
+
+@pytest.mark.parametrize("name", chapter.METHODS)
+def test_a_path_ends_where_the_models_context_does(name, random_llm):
+    context = random_llm.model.config.max_positions
+    solution = chapter.METHODS[name](random_llm, PROBLEM, n=16, value=values.arithmetic)
+    prompt = random_llm.tokenizer.encode_chat(prompts.ask(PROBLEM.question), enable_thinking=False)
+    ends = {(c.finish_reason, len(prompt) + len(c.token_ids)) for c in solution.completions}
+    assert ("length", context) in ends and all(length <= context for _, length in ends)
+
+
 def test_who_has_a_score_is_not_asked_again():
     value = valued({"a": 0.2, "b": 0.7})
     searched = tree(speller(EVEN), value)
@@ -219,10 +264,16 @@ def test_nobody_is_asked_where_there_is_no_choice():
     assert [node.text for node in chapter.best(searched, nodes, 1)] == ["b\n"]
 
 
-def test_votes_weigh_their_scores():
-    assert chapter.weighted_vote(["1", "2", "1", None], [0.3, 0.5, 0.3, 9.0]) == "1"
-    assert chapter.weighted_vote(["1", "2", "1.0"], [0.2, 0.5, 0.2]) == "2"
-    assert chapter.weighted_vote([None], [1.0]) is None
+def test_paths_weigh_their_scores_or_the_votes_for_them():
+    scores = {"a": 0.2, "b": 0.5}
+    searched = tree(
+        speller(EVEN), lambda llm, q, nodes: ([scores[letters(n.text)] for n in nodes], Cost())
+    )
+    searched.expand(searched.expand([searched.root], 9))
+    assert searched.solution().answer == "b" and len(searched.finished) == 2
+    few = searched.solution(Counter({node: 3 for node in searched.finished if "a" in node.text}))
+    assert few.answer == "a" and few.scores == [0.2] and found(few) == {"a"}
+    assert [completion.measures["weight"] for completion in few.completions] == [3.0]
 
 
 def test_the_drawing_has_every_node_after_its_parent():
@@ -328,6 +379,25 @@ def test_best_first_goes_back_when_a_path_disappoints():
     assert expanded == ["", "a", "b", "ba"] and found(solution) == {"ba"}
 
 
+def test_best_first_goes_deep_where_the_value_likes_everything():
+    llm = speller(*[EVEN] * 6)
+    value = valued(dict.fromkeys(words(*["ab"] * 6), 1.0))
+    solution = chapter.best_first(llm, PROBLEM, n=8, value=value, branch=4)
+    assert len(solution.completions) == 2 and len(llm.calls) <= 8  # 64 words, found in no time
+
+
+def test_best_first_stops_when_its_tokens_are_spent():
+    # Every line ends nowhere, and the value likes what is short: without a bound it goes on.
+    llm = ToyLLM(lambda reply: {f"{letter}\n": 1 / 26 for letter in map(chr, range(97, 123))})
+
+    def value(llm, question, nodes):
+        return [1 / len(node.ids) for node in nodes], Cost()
+
+    params = SamplingParams(max_tokens=20)
+    solution = chapter.best_first(llm, PROBLEM, n=8, value=value, params=params, branch=4)
+    assert solution.answer is None and 160 <= solution.cost.generated_tokens < 160 + 4 * 2
+
+
 def test_lookahead_sees_what_a_step_leads_to():
     worth = {"aa": 0.1, "ab": 0.1, "ba": 0.9, "bb": 0.9}
     scores = {"a": 0.8, "b": 0.2} | worth  # the first letter alone misleads
@@ -335,10 +405,21 @@ def test_lookahead_sees_what_a_step_leads_to():
     def value(llm, question, nodes):
         return [scores[letters(node.text)] for node in nodes], Cost()
 
-    blind = chapter.lookahead(speller(EVEN, EVEN), PROBLEM, n=8, value=value, branch=8, depth=0)
-    seeing = chapter.lookahead(speller(EVEN, EVEN), PROBLEM, n=8, value=value, branch=8, depth=1)
+    blind, seeing = (
+        chapter.beam_search(speller(EVEN, EVEN), PROBLEM, n=8, value=value, branch=8, depth=depth)
+        for depth in (0, 1)
+    )
     assert {word[0] for word in found(blind)} == {"a"}
     assert {word[0] for word in found(seeing)} == {"b"}
+
+
+def test_lookahead_spends_nothing_where_there_is_no_choice():
+    sure = {"a": 1.0}
+    plain, ahead = (
+        chapter.beam_search(speller(sure, sure, sure), PROBLEM, n=4, value=FLAT, depth=depth)
+        for depth in (0, 2)
+    )
+    assert plain.cost == ahead.cost and found(ahead) == {"aaa"}
 
 
 def test_a_tree_search_spends_its_rollouts_where_they_promise_most():
@@ -408,6 +489,26 @@ def test_particles_end_as_often_as_their_probability_times_their_score():
         assert ends[word] / ends.total() == pytest.approx(weight / sum(target.values()), abs=0.02)
 
 
+def test_a_particles_vote_counts_as_often_as_it_is_there():
+    def value(llm, question, nodes):
+        return [{"a": 0.4, "b": 0.5, "c": 0.0}[node.text[0]] for node in nodes], Cost()
+
+    llm = speller({"a": 0.8, "b": 0.1, "c": 0.1})
+    solution = chapter.particle_filter(llm, PROBLEM, n=60, value=value)
+    assert found(solution) == {"a", "b"}  # "c" was sampled too, and died
+    assert solution.answer == "a"  # a vote of different paths by their scores would say "b"
+    assert sum(completion.measures["weight"] for completion in solution.completions) == 60
+
+
+@pytest.mark.parametrize("name", chapter.METHODS)
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"branch": 0}, {"branch": -1}])
+def test_numbers_below_one_are_refused_by_name(name, wrong):
+    if name == "particles" and "branch" in wrong:
+        pytest.skip("particles have no branches")
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be at least 1, not"):
+        chapter.METHODS[name](speller(EVEN), PROBLEM, value=FLAT, **wrong)
+
+
 # --- Values ---------------------------------------------------------------------------------------
 
 
@@ -457,6 +558,29 @@ def test_the_judge_is_asked_after_the_very_tokens_of_the_reply():
     assert cost == Cost(scored_tokens=4, forward_passes=4)
 
 
+def test_a_model_that_can_think_is_asked_to_judge_at_once(tiny, tmp_path):
+    for file in Path("shared/tiny/checkpoint").resolve().iterdir():
+        shutil.copy(file, tmp_path)
+    template = Path(__file__).parent / "data" / "qwen3_chat_template.jinja"
+    shutil.copy(template, tmp_path / "chat_template.jinja")
+    llm = FakeJudge({"about": "", "Yes": -1.0, "No": -1.0})
+    llm.tokenizer = type(tiny.tokenizer).from_folder(tmp_path)
+    values.judge()(llm, "?", [Node(llm.tokenizer.encode("1+1=2\n"), "1+1=2\n")])
+    no_thought = "<|im_start|>assistant\n<think>\n\n</think>\n\n"
+    (asked,) = llm.texts
+    asks = f"<|im_end|>\n<|im_start|>user\n{values.SO_FAR}<|im_end|>\n"
+    assert asked.endswith(f"{no_thought}1+1=2\n{asks}{no_thought}")
+
+
+def test_many_questions_start_a_bounded_number_of_threads(monkeypatch):
+    sizes, llm = [], FakeJudge({"about": "", "Yes": -1.0, "No": -1.0})
+    monkeypatch.setattr(
+        values, "ThreadPoolExecutor", lambda size: sizes.append(size) or ThreadPoolExecutor(size)
+    )
+    scores, _ = values.probability_of_yes(llm, [[97 + i] for i in range(200)])
+    assert scores == [0.5] * 200 and sizes == [values.ASKED_AT_ONCE]
+
+
 def test_the_judge_agrees_with_the_models_own_log_probabilities(tiny):
     (problem,) = load_problems("word", split="dev", limit=1)
     value = values.judge(prompts.JUDGE)
@@ -488,7 +612,52 @@ def test_reading_step_by_step_gives_the_same_scores(tiny, reward_model, max_byte
     assert len(pairs) > 10
     assert all(score == pytest.approx(expected, abs=1e-3) for score, expected in pairs)
     read, all_of_it = map(sum, zip(*costs))
-    assert read < 0.7 * all_of_it or max_bytes == 100_000
+    assert (read < 0.7 * all_of_it) == (max_bytes > 100_000)  # what was forgotten is read again
+
+
+def test_calls_from_many_threads_are_read_together_by_one(reward_model, monkeypatch):
+    reader, batches, readers = StepReader(reward_model), [], set()
+    problems = load_problems("word", split="dev", limit=12)
+    texts = ["Plan: in order.\n", "Plan: in order.\n3*14=42\n", "Plan: both sums.\n1+1=3\n"]
+    nodes = [[Node([], text) for text in texts] for _ in problems]
+    real = values.read
+
+    def read(model, texts, *more):
+        batches.append(len(texts))
+        readers.add(threading.current_thread().name)
+        return real(model, texts, *more)
+
+    monkeypatch.setattr(values, "read", read)
+    ready = threading.Barrier(12)
+
+    def ask(i: int) -> list[float]:
+        ready.wait()
+        return reader(None, problems[i].question, nodes[i])[0]
+
+    with ThreadPoolExecutor(12) as pool:
+        scores = list(pool.map(ask, range(12)))
+    assert sum(batches) == 36 and len(batches) < 24 and readers == {"StepReader"}
+    for problem, each in zip(problems, scores):
+        expected = reward_model.step_scores(problem.question, texts)
+        assert each == pytest.approx([steps[-1] for steps in expected], abs=1e-3)
+    assert reader.worker is None or not reader.inbox
+
+
+def test_an_error_while_reading_reaches_the_caller_and_the_next_call_works(
+    reward_model, monkeypatch
+):
+    reader, node, real = StepReader(reward_model), Node([], "Plan: in order.\n"), values.read
+
+    def fails(*args):
+        monkeypatch.setattr(values, "read", real)
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(values, "read", fails)
+    with pytest.raises(MemoryError, match="no room"):
+        reader(None, "What is 3*14?", [node])
+    scores, _ = reader(None, "What is 3*14?", [node])
+    (steps,) = reward_model.step_scores("What is 3*14?", [node.text])
+    assert scores == pytest.approx(steps, abs=1e-3)
 
 
 def test_a_whole_solution_can_be_read_at_once(tiny, reward_model):
@@ -515,12 +684,15 @@ def test_a_reward_model_with_separators_cannot_be_read_step_by_step():
         StepReader(Separated())
 
 
-def test_what_was_read_is_not_read_again(tiny, reward_model):
+def test_what_was_read_is_not_read_again(reward_model):
     (problem,) = load_problems("word", split="dev", limit=1)
-    solution = chapter.beam_search(tiny, problem, n=8, value=StepReader(reward_model), branch=2)
-    cost = solution.cost
+    solutions = [
+        chapter.beam_search(llm, problem, n=8, value=StepReader(reward_model), branch=2)
+        for llm in (LLM("tiny"), LLM("tiny", prefix_cache_bytes=0))  # neither has read anything
+    ]
+    cost, without = (solution.cost for solution in solutions)
     # All but the question and one or two tokens of each step: the last one sampled was never read.
-    assert cost.reused_tokens > 0.95 * cost.prompt_tokens
+    assert cost.reused_tokens > 0.95 * cost.prompt_tokens and without.reused_tokens == 0
     assert cost.generated_tokens > 200
 
 
@@ -599,6 +771,68 @@ def test_with_every_state_kept_and_the_end_checked_the_search_is_exhaustive():
     assert value != 24
 
 
+def test_random_games_are_those_that_steps_lead_to():
+    for numbers, target in game24.draw_games(6):
+        text, value = game24.random_games(numbers, target, game24.erring_judge(0.0), samples=5)
+        assert value_of(text) == value and sorted(map(int, re.findall(r"\d+", text))) == numbers
+    # Of 24 = 24 * 1 and its like a third of all steps or so is right: enough games find it.
+    for options in ({"checks_end": True}, {}):
+        judge = game24.erring_judge(0.0 if not options else 0.5)
+        _, value = game24.random_games([1, 24], 24, judge, samples=60, **options)
+        assert value == 24
+    text, value = game24.random_games([1, 24], 24, game24.erring_judge(1.0), samples=60)
+    assert value != 24
+
+
+def test_every_state_that_is_asked_about_is_counted():
+    games = [([1, 24], 24)]
+    states = len(game24.next_states(fractions(1, 24), ("1", "24")))
+    assert game24.states_judged(games, game24.erring_judge(0.0), 3) == states
+
+
+def test_what_makes_no_sense_is_refused():
+    judge = game24.erring_judge(0.0)
+    with pytest.raises(ValueError, match="from 0 to 1, not 2"):
+        game24.erring_judge(2)
+    with pytest.raises(ValueError, match="breadth must be at least 1"):
+        game24.tree_of_thoughts([1, 24], 24, judge, breadth=0)
+    with pytest.raises(ValueError, match="samples must be at least 1"):
+        game24.random_games([1, 24], 24, judge, samples=0)
+
+
+def test_countdown_says_when_there_are_too_few_games(monkeypatch):
+    five = Problem("?", "1", metadata={"numbers": [1, 2, 3, 4, 5], "target": 7})
+    monkeypatch.setattr(game24, "load_problems", lambda *args, **options: [five] * 6)
+    with pytest.raises(ValueError, match="only 0 of 6 problems"):
+        game24.countdown_games(1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--games", "0"], "--games must be at least 1"),
+        (["--games", "2", "--breadth", "0"], "breadth must be at least 1"),
+        (["--error", "2"], "from 0 to 1"),
+    ],
+)
+def test_a_wrong_flag_of_the_game_is_one_line(flags, message, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["game24.py", *flags])
+    with pytest.raises(SystemExit) as stopped:
+        game24.main()
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and error.startswith("error: ") and message in error
+
+
+def test_the_games_table_has_every_judge_and_rival(monkeypatch, capsys):
+    flags = ["--games", "3", "--breadth", "1", "2", "--error", "0"]
+    monkeypatch.setattr(sys, "argv", ["game24.py", *flags])
+    game24.main()
+    lines = capsys.readouterr().out.splitlines()
+    trees = [line for line in lines if line.startswith("errs in 0%, tree")]
+    assert len(trees) == 2 and all(line.count("1.00 [0.44, 1.00]") == 2 for line in trees)
+    assert sum(line.startswith("errs in 0%, random games") for line in lines) == 2
+
+
 def test_a_better_judge_solves_more():
     games = game24.draw_games(40)
     shares = [game24.share_solved(games, game24.erring_judge(e), breadth=2) for e in (0, 0.1, 0.5)]
@@ -664,19 +898,68 @@ def test_a_rivals_curve_costs_its_tokens():
 def test_the_comparison_runs_and_writes_its_table(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(comparison, "SIZES", {"beam": (4,)})
     monkeypatch.setattr(comparison, "OTHER_SIZES", ())
+    monkeypatch.setattr(comparison, "COIN_SIZE", 4)
     out = tmp_path / "table.json"
-    monkeypatch.setattr(comparison, "POOL_SIZE", 8)
     flags = ["--limit", "2", "--split", "dev", "--records", str(tmp_path), "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", ["compare.py", *flags])
+    monkeypatch.setattr(sys, "argv", ["compare.py", *flags, "--pool", "8"])
     comparison.main()
     content = json.loads(out.read_text())
     (row,) = content["searches"]
     assert row["name"] == "beam" and row["n"] == 4 and row["reused"] > 0.9
-    assert 1 < row["rival_n"] < 8 and len(content["rivals"]) == 2 * comparison.POOL_SIZE
+    assert 1 < row["rival_n"] < 8 and len(content["rivals"]) == 2 * 8
+    assert row["branch"] == 2 and content["reward_model"] and content["seed"] == 0
+    names = ["beam, coin", "beam, plain vote", "beam, coin, plain vote"]
+    assert [control["name"] for control in content["controls"]] == names
+    assert [(p["a"], p["b"]) for p in content["differences"]] == comparison.PAIRS
     for rival in comparison.RIVALS:
         assert row[rival]["low"] <= row[rival]["gain"] <= row[rival]["high"]
     assert re.search(r"^beam +4 ", capsys.readouterr().out, re.MULTILINE)
     assert (tmp_path / "pool.jsonl").exists() and (tmp_path / "beam_4.jsonl").exists()
+
+
+def test_the_coin_prunes_and_the_value_votes():
+    asked = []
+
+    def value(llm, question, nodes):
+        asked.extend(nodes)
+        return [0.75] * len(nodes), Cost(scored_tokens=len(nodes))
+
+    nodes = [Node([], text) for text in "abcd"]
+    nodes[2].finish_reason = "stop"
+    scores, cost = comparison.coin_until_the_end(value)(None, "?", nodes)
+    assert asked == [nodes[2]] and scores[2] == 0.75 and cost.scored_tokens == 1
+    assert len(set(scores)) == 4 and all(0 <= score < 1 for score in scores)
+    again, nothing = comparison.coin_until_the_end(value)(None, "?", nodes[:2])
+    assert again == scores[:2] and nothing == Cost()
+    assert comparison.coin_until_the_end(value, seed=1)(None, "?", nodes[:2])[0] != again
+
+
+def test_a_path_that_was_cut_off_is_not_covered_and_has_no_vote():
+    def search(llm, problem, *, n=1):
+        cut = Completion("2 and 3", [1], [0.0], "length")
+        other = Completion("\\boxed{4}", [1], [0.0], "stop")
+        third = Completion("\\boxed{5}", [1], [0.0], "stop")
+        cost = Cost(prompt_tokens=1, generated_tokens=25)
+        return Solution("4", [cut, other, third, third], cost, [0.5, 0.9, 0.1, 0.1])
+
+    problems = [Problem(str(gold), gold, id=gold) for gold in ("3", "4")]
+    run = evaluate(search, None, problems, settings={"n": 1}, progress=False)
+    row = comparison.compare(run, POOL, "search")
+    assert row["accuracy"] == 0.5 and row["covered"] == 0.5  # the "3" of the cut one is no answer
+    assert comparison.revoted(run, comparison.majority).accuracy == 0.0
+
+
+def test_a_comparison_with_failed_questions_is_not_made(tmp_path, monkeypatch, capsys):
+    def fails(*args, **options):
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr(comparison, "sample_and_score", fails)
+    flags = ["--limit", "2", "--split", "dev", "--out", str(tmp_path / "table.json")]
+    monkeypatch.setattr(sys, "argv", ["compare.py", *flags])
+    with pytest.raises(SystemExit):
+        comparison.main()
+    error = capsys.readouterr().err
+    assert "error: pool: 2 questions failed, as with RuntimeError: no luck" in error
 
 
 # --- The script, for real -------------------------------------------------------------------------
@@ -703,10 +986,20 @@ def test_the_script_searches_from_any_folder(tmp_path):
     assert all(len(record["scores"]) == len(record["completions"]) for record in records)
     settings = json.loads((tmp_path / "a.settings.json").read_text())["settings"]
     assert (settings["technique"], settings["step_end"]) == ("beam_search", "\n")
+    fingerprint = weights_fingerprint(ProcessRewardModel.from_folder())
+    assert settings["reward_model"] == fingerprint
 
 
-def test_what_a_user_can_put_right_is_one_line(tmp_path):
-    done = run("--reward-model", "no/such/place/at all", cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--reward-model", "no/such/place/at all"], "neither a folder"),
+        (["--branch", "0"], "--branch must be at least 1, not 0"),
+        (["--method", "particles", "--branch", "4"], "particles does not branch"),
+    ],
+)
+def test_what_a_user_can_put_right_is_one_line(flags, message, tmp_path):
+    done = run(*flags, cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: ") and "neither a folder" in done.stderr
+    assert done.stderr.startswith("error: ") and message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
