@@ -559,7 +559,7 @@ def test_a_summary_has_every_round_and_every_number_of_samples():
     assert summary["ends at once"] == {"g": {"right": 0, "wrong": 0}}
     assert outcomes.summarize(POOL, 2)["samples"] == []
     elsewhere = outcomes.summarize(POOL, 2, drawn={q: voting for q in "abcd"})  # no such gate
-    assert elsewhere["samples"] == [{"tokens": 5, "vote": 0}, {"tokens": 10, "vote": 0}]
+    assert elsewhere["samples"] == [{"tokens": 5, "vote": 0}, {"tokens": 20, "vote": 0}]
 
 
 def test_a_pool_of_samples_alone_is_what_votes():
