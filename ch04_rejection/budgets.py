@@ -8,7 +8,11 @@ from shared.pool import PooledProblem, accuracy_at, majority
 
 
 def vote_curve(pool: list[PooledProblem]) -> list[list[float]]:
-    """For 1, 2, ... votes: how often their majority is right, on each problem."""
+    """For 1, 2, ... votes: how often their majority is right, from 0 to 1, on each problem.
+
+    (Self-consistency, Wang 2022.) Raises ValueError where a problem has fewer samples than the
+    first one.
+    """
     counts = range(1, len(pool[0].samples) + 1)
     return [accuracy_at(pool, majority, n, repeats=100) for n in counts]
 
@@ -23,7 +27,11 @@ def vote_of(curve: list[list[float]], votes: float) -> list[float]:
 
 
 def show(value: object) -> str:
-    """A cell: three decimals, but none where there are hundreds."""
+    """A cell: three decimals, but none where there are hundreds; (a number, low, high) with its
+    interval in brackets."""
+    if isinstance(value, tuple):
+        number, low, high = map(show, value)
+        return f"{number} [{low}, {high}]"
     if isinstance(value, float):
         return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3f}"
     return str(value)

@@ -1,10 +1,12 @@
 """Rejection sampling on code: draw programs until one passes the visible unit tests.
 
     python ch04_rejection/code_rejection.py --model Qwen/Qwen2.5-Coder-0.5B-Instruct --n 16
+    python ch04_rejection/code_rejection.py --model Qwen/... --n 16 --compare   # every budget
 
-Of each task n programs are drawn once and all of them tested, visible and hidden tests alike. What
-rejection sampling would have answered with a budget of 1, 2, 4, ... draws follows from that, and is
-printed beside one draw without a verifier and beside pass@k. Programs run in `sandbox.py`.
+The hidden tests only grade. Where no program passes the visible ones, the first draw is the answer.
+With --compare n programs are drawn of each task, whatever the tests say, and all of them tested:
+what a budget of 1, 2, 4, ... draws gives on average follows, beside one draw without a verifier and
+beside pass@k. Programs run in `sandbox.py`.
 """
 
 from __future__ import annotations
@@ -16,8 +18,14 @@ from dataclasses import replace
 from functools import partial
 
 from ch04_rejection.budgets import print_rows
-from ch04_rejection.code_tasks import CodeTask, extract_code, load_tasks, share_passed
-from ch04_rejection.rejection import expected_draws
+from ch04_rejection.code_tasks import (
+    CodeTask,
+    extract_code,
+    fingerprint,
+    load_tasks,
+    share_passed,
+)
+from ch04_rejection.rejection import Verifier, expected_draws, rejection_sampling
 from ch04_rejection.sandbox import layers, not_contained
 from shared import LLM, Completion, Problem, SamplingParams, Solution, prompts
 from shared.cli import (
@@ -27,13 +35,14 @@ from shared.cli import (
     model_config,
     print_result,
     sampling_params,
+    told,
 )
 from shared.evaluate import Evaluation, evaluate
-from shared.intervals import pass_at_k
+from shared.intervals import pass_at_k, wilson_interval
 
 INSTRUCTION = "Write only this function, in one Python code block, without examples or tests."
 PASSES, FAILS = "passes", "fails"  # the hidden tests: gold answer, and the two that are given
-Verifier = Callable[[str, list[Completion]], list[float]]
+Score = Callable[[str, str], float]  # of a task's prompt and a reply: the share of tests passed
 Draw = tuple[bool, bool]  # passed the visible tests, passed the hidden ones
 
 
@@ -42,41 +51,85 @@ def code_problems(tasks: list[CodeTask]) -> list[Problem]:
     return [Problem(task.prompt, PASSES, f"code/{task.name}", "code") for task in tasks]
 
 
-def unit_tests(tasks: list[CodeTask], kind: str) -> Verifier:
-    """A verifier: the share of a task's "visible" or "hidden" tests that each completion passes."""
+def tested(tasks: list[CodeTask], kind: str) -> Score:
+    """The share, from 0 to 1, of a task's "visible" or "hidden" tests that a reply's program
+    passes: how near it comes, where a verifier says yes or no."""
     by_prompt = {task.prompt: task for task in tasks}
 
-    def verifier(question: str, completions: list[Completion]) -> list[float]:
+    def score(question: str, reply: str) -> float:
+        """The share of the tests of the task with this prompt."""
         task = by_prompt[question]
-        codes = [extract_code(completion.text, task.name) for completion in completions]
-        return [share_passed(code, task.name, getattr(task, kind)) for code in codes]
+        return share_passed(extract_code(reply, task.name), task.name, getattr(task, kind))
 
-    verifier.__name__ = f"{kind}_tests"  # what a run's settings call it
+    score.__name__ = f"{kind}_tests"  # what a run's settings call it
+    return score
+
+
+def passes_visible(tasks: list[CodeTask]) -> Verifier:
+    """The verifier that accepts programs that pass every visible test of their task (Chen 2021)."""
+    score = tested(tasks, "visible")
+
+    def verifier(question: str, completions: list[Completion]) -> list[bool]:
+        """Which replies hold such a program."""
+        return [score(question, completion.text) == 1 for completion in completions]
+
+    verifier.__name__ = "visible_tests"
     return verifier
 
 
-def sample_and_test(
+def first_reply(completions: list[Completion], accepted: list[bool]) -> str:
+    """The first accepted reply; where none is, the first of all, since programs cannot vote."""
+    texts = [completion.text for completion in completions]
+    return next((text for text, is_in in zip(texts, accepted) if is_in), texts[0])
+
+
+def verdict(is_right: bool) -> str:
+    """The grader's word for it, which the evaluation compares with the gold answer."""
+    return PASSES if is_right else FAILS
+
+
+def draw_and_grade(
     llm: LLM,
     problem: Problem,
     *,
     n: int,
     params: SamplingParams,
-    visible: Verifier,
-    hidden: Verifier,
+    verifier: Verifier,
+    hidden: Score,
 ) -> Solution:
-    """Draw n programs and note what share of both sets of tests each passes.
+    """Rejection sampling, then the grade. The technique sees the verifier only: the hidden tests
+    come to the one reply with which it answers."""
+    solution = rejection_sampling(
+        llm,
+        problem,
+        n=n,
+        params=params,
+        verifier=verifier,
+        instruction=INSTRUCTION,
+        choose=first_reply,
+    )
+    return replace(solution, answer=verdict(hidden(problem.question, solution.answer) == 1))
 
-    The answer is that of rejection sampling with a budget of n, or rather the grader's verdict on
-    it: PASSES or FAILS.
+
+# --- Any budget from the same draws ---------------------------------------------------------------
+
+
+def sample_and_test(
+    llm: LLM, problem: Problem, *, n: int, params: SamplingParams, visible: Score, hidden: Score
+) -> Solution:
+    """Draw n programs and note what share of both sets of tests each passes: a pool on which every
+    budget can be studied, for which all of them are graded.
+
+    It answers with the grader's verdict on what rejection sampling takes of all n.
     """
     messages = prompts.ask(problem.question, INSTRUCTION)
     (output,) = llm.chat(messages, replace(params, n=n), enable_thinking=False)
-    for name, verifier in (("visible", visible), ("hidden", hidden)):
-        for each, share in zip(output.completions, verifier(problem.question, output.completions)):
-            each.measures[name] = share
-    measures = [completion.measures for completion in output.completions]
-    _, is_right = chosen_draw([(m["visible"] == 1, m["hidden"] == 1) for m in measures])
-    return Solution(PASSES if is_right else FAILS, output.completions, output.cost)
+    draws = []
+    for each in output.completions:
+        each.measures["visible"] = visible(problem.question, each.text)
+        each.measures["hidden"] = hidden(problem.question, each.text)
+        draws.append((each.measures["visible"] == 1, each.measures["hidden"] == 1))
+    return Solution(verdict(chosen_draw(draws)[1]), output.completions, output.cost)
 
 
 def chosen_draw(draws: list[Draw]) -> Draw:
@@ -84,11 +137,8 @@ def chosen_draw(draws: list[Draw]) -> Draw:
     return next((draw for draw in draws if draw[0]), draws[0])
 
 
-# --- Any budget from the same draws ---------------------------------------------------------------
-
-
 def drawn(evaluation: Evaluation) -> list[list[Draw]]:
-    """For each task, what its recorded draws passed."""
+    """For each task, what the draws of a pool passed."""
     return [
         [(c["visible"] == 1, c["hidden"] == 1) for c in record.completions]
         for record in evaluation.records
@@ -100,6 +150,7 @@ def chance_right(draws: list[Draw], budget: int) -> float:
 
     With probability `accepts` one of them is accepted, and it is then right as often as accepted
     draws are (the verifier's precision); otherwise the first draw, a rejected one, is the answer.
+    Raises ValueError for a budget below 1 or above the number of draws.
     """
     accepted = [is_right for is_accepted, is_right in draws if is_accepted]
     rejected = [is_right for is_accepted, is_right in draws if not is_accepted]
@@ -108,29 +159,29 @@ def chance_right(draws: list[Draw], budget: int) -> float:
     return accepts * precision + (1 - accepts) * fallback
 
 
-def draws_until_accepted(draws: list[Draw], budget: int) -> int:
-    """How many draws were made, in the order of the record, until one was accepted."""
-    return next((i for i, (is_accepted, _) in enumerate(draws[:budget], 1) if is_accepted), budget)
-
-
 def compare_budgets(tasks: list[list[Draw]]) -> list[dict]:
-    """A row for each budget: the tasks solved by one draw, by rejection sampling, and by a perfect
-    verifier (pass@k); and the draws made, by the geometric law and in the order of the record."""
+    """A row for each budget: the tasks solved by one draw, by rejection sampling (with its 95%
+    interval), and by a perfect verifier (pass@k, Chen 2021); and the draws a task.
+
+    Means over all orders of the draws. Raises ValueError where tasks differ in their number.
+    """
     n, rows = len(tasks[0]), []
     num_right = [sum(is_right for _, is_right in draws) for draws in tasks]
     num_accepted = [sum(is_accepted for is_accepted, _ in draws) for draws in tasks]
+    if any(len(draws) != n for draws in tasks):
+        raise ValueError("every task must have the same number of draws")
     for budget in sorted({2**i for i in range(n.bit_length())} | {n}):
-        law = [expected_draws(n, accepted, budget) for accepted in num_accepted]
+        solved = sum(chance_right(draws, budget) for draws in tasks)
+        bounds = [len(tasks) * x for x in wilson_interval(round(solved), len(tasks))]
         rows.append(
             {
                 "budget": budget,
                 "one_draw": sum(right / n for right in num_right),
-                "rejection": sum(chance_right(draws, budget) for draws in tasks),
+                "rejection": solved,
+                "low": bounds[0],
+                "high": bounds[1],
                 "pass_at_k": sum(pass_at_k(n, right, budget) for right in num_right),
-                "draws_by_law": statistics.mean(law),
-                "draws_measured": float(
-                    statistics.mean(draws_until_accepted(draws, budget) for draws in tasks)
-                ),
+                "draws": statistics.mean(expected_draws(n, a, budget) for a in num_accepted),
             }
         )
     return rows
@@ -141,46 +192,56 @@ def print_verifier(tasks: list[list[Draw]]) -> None:
     draws = [draw for draws in tasks for draw in draws]
     accepted = [is_right for is_accepted, is_right in draws if is_accepted]
     num_right = sum(is_right for _, is_right in draws)
+    by_task = [[is_right for is_accepted, is_right in each if is_accepted] for each in tasks]
+    fooled = [len(each) for each in by_task if each and not any(each)]
     print(f"{len(tasks)} tasks, {len(draws)} draws, {num_right} of them right")
     print(f"accepted {len(accepted)}; of these wrong (false accepts) {accepted.count(False)}")
     print(f"of the right ones rejected (false rejects) {num_right - sum(accepted)}")
+    print(
+        f"tasks with an accepted program {sum(map(bool, by_task))}; all accepted wrong on", end=" "
+    )
+    print(f"{len(fooled)}, which have {sorted(fooled)} of them")
 
 
 def parse_args() -> argparse.Namespace:
-    """The command line."""
+    """The command line. Raises ValueError for flags that would have no effect, and limit < 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_common_flags(parser)
+    parser.add_argument("--compare", action="store_true", help="all budgets, on one pool of draws")
     parser.set_defaults(problems="code", n=16, temperature=0.8, max_tokens=400)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if (args.problems, args.split) != ("code", "test"):
+        raise ValueError("this script brings its own tasks: no --problems and no --split but test")
+    if args.limit < 1:
+        raise ValueError(f"--limit must be at least 1, not {args.limit}")
+    return args
 
 
 def main() -> None:
-    """Say what the sandbox does not hold here, sample, test, print."""
-    args = parse_args()
+    """Say what the sandbox does not hold here; draw until accepted, or sample a pool; print."""
     with friendly_errors():
-        if args.problems != "code":
-            raise ValueError("this script brings its own tasks: --problems can only be code")
+        args = parse_args()
         print("sandbox:", ", ".join(sorted(layers())) or "a wall clock only", flush=True)
         for sentence in not_contained():
             print("NOT CONTAINED: a model's code runs on this machine.", sentence, flush=True)
         tasks = load_tasks()[: args.limit]
-        options = {"visible": unit_tests(tasks, "visible"), "hidden": unit_tests(tasks, "hidden")}
-        params, llm = sampling_params(args), load_llm(args)
-        technique = partial(sample_and_test, n=args.n, params=params, **options)
-        settings = {name: getattr(args, name) for name in ("problems", "split", "device", "dtype")}
+        technique = partial(draw_and_grade, verifier=passes_visible(tasks))
+        if args.compare:
+            technique = partial(sample_and_test, visible=tested(tasks, "visible"))
+        options = {"n": args.n, "params": sampling_params(args), "hidden": tested(tasks, "hidden")}
         evaluation = evaluate(
-            technique,
-            llm,
+            partial(technique, **options),
+            load_llm(args),
             code_problems(tasks),
             out=args.out,
-            settings=settings,
+            settings=told(args) | {"tests": fingerprint(tasks)},
             num_threads=args.threads,
         )
-    if not evaluation.num_errors:
+    if args.compare and not evaluation.num_errors:
         print_verifier(drawn(evaluation))
         print_rows(compare_budgets(drawn(evaluation)))
     print_result(evaluation, None if args.base_url else model_config(args.model))
-    if evaluation.num_errors:
+    if evaluation.total_failure or (args.compare and evaluation.num_errors):
         raise SystemExit(1)
 
 

@@ -11,10 +11,11 @@ hidden ones: that is what the hidden tests are for.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ch04_rejection.sandbox import call_function
@@ -48,22 +49,37 @@ def load_tasks(path: Path = TASKS_FILE) -> list[CodeTask]:
     return [CodeTask(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
 
 
+def fingerprint(tasks: list[CodeTask]) -> str:
+    """A short hash of the tasks with all their tests: a verdict under others is another verdict."""
+    content = json.dumps([asdict(task) for task in tasks])
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
 def extract_code(text: str, name: str) -> str:
     """The code in a model's reply: the first fenced block that defines the function `name`, else
     all of the text. The last fence may be missing, where the reply was cut off."""
-    blocks = re.findall(r"```[a-zA-Z0-9]*\n(.*?)(?:```|\Z)", text, re.DOTALL)
+    blocks = re.findall(r"```[^\n]*\n(.*?)(?:```|\Z)", text, re.DOTALL)
     return next((block for block in blocks if f"def {name}(" in block), text)
 
 
 def share_passed(code: str, name: str, tests: list[Test]) -> float:
-    """The share of tests in which the function, called in the sandbox, returns what it should."""
+    """The share of tests, from 0 to 1, in which the function, called in the sandbox, returns what
+    it should. Raises ValueError for no tests, and what `call_function` raises."""
+    if not tests:
+        raise ValueError(f"there are no tests of {name}")
     values = call_function(code, name, [test["args"] for test in tests])
     passed = [is_same(value, test["expected"]) for value, test in zip(values, tests)]
     return sum(passed) / len(passed)
 
 
 def is_same(value: object, expected: object) -> bool:
-    """Equality of JSON values, except that fractions may differ by rounding."""
-    if isinstance(expected, float) and isinstance(value, float):
+    """Equality of JSON values, at any depth, except that fractions may differ by rounding. A whole
+    number may come as a fraction (2.0), but true is not 1."""
+    if isinstance(value, list) and isinstance(expected, list):
+        return len(value) == len(expected) and all(map(is_same, value, expected))
+    if isinstance(value, dict) and isinstance(expected, dict):
+        same_keys = value.keys() == expected.keys()
+        return same_keys and all(is_same(value[key], expected[key]) for key in expected)
+    if isinstance(value, float) and isinstance(expected, float):
         return math.isclose(value, expected, rel_tol=1e-9, abs_tol=1e-12)
-    return value == expected
+    return value == expected and isinstance(value, bool) == isinstance(expected, bool)

@@ -6,12 +6,15 @@
 
 The caller gets values back and compares them itself. The candidate is never told which values are
 expected, so nothing that it prints, patches or writes into its reply makes a wrong function pass.
+(Where it can read your files, without Landlock, it could look the expected values up.)
 
 What holds it, as far as the system has it (`layers()`; `not_contained()` says what is missing):
 
-    limits      memory, CPU seconds, size of a file, open files; on every system a wall clock
-    namespaces  (Linux) no network; its processes end with it; every file system is read-only but a
-                small one of its own, in memory, which vanishes with it
+    limits      memory of each process, CPU seconds, size of a file, open files; on every system a
+                wall clock, which starts when the layers are entered
+    namespaces  (Linux) no network; its processes end with it
+    mounts      (Linux 5.12, in namespaces) every file system is read-only but a small one of its
+                own, in memory, which vanishes with it
     landlock    (Linux 5.13) no file can be opened but Python's own and the system's libraries
     seccomp     (Linux on x86-64 or arm64) no system calls but those that computing a value takes:
                 none for new processes, threads, sockets, signals, or a file's owner and mode
@@ -36,6 +39,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from contextlib import suppress
 from functools import lru_cache
 
@@ -44,6 +48,7 @@ CPU_SECONDS = 3
 MEMORY_BYTES = 512 << 20
 FILE_BYTES = 1 << 20  # of one file, and of the reply
 FOLDER_BYTES = 16 << 20
+START_SECONDS = 60.0  # for Python to start and the layers to be entered, on a busy machine
 GRACE_SECONDS = 6.0  # for the supervisor to keep the wall clock itself
 IS_LINUX = sys.platform == "linux"
 NO_VALUE = object()  # the call raised, took too long, or returned what JSON cannot hold
@@ -59,8 +64,8 @@ def call_function(
 ) -> list[object]:
     """Run `code` in the sandbox and call its function `name` with each list of arguments.
 
-    Returns a value a call as JSON gives it back (a tuple comes as a list), or NO_VALUE. Raises
-    RuntimeError where the sandbox does not start.
+    Returns a value a call as JSON gives it back (a tuple comes as a list), or NO_VALUE.
+    Raises ValueError for arguments that are not JSON values, RuntimeError where it does not start.
     """
     job = {"code": code, "name": name, "calls": calls, "wall_seconds": wall_seconds}
     values = [NO_VALUE] * len(calls)
@@ -74,42 +79,59 @@ def call_function(
 def run_job(job: dict) -> tuple[list[str], list[str]]:
     """Run a job in a new process: the layers that held it, and the lines that it replied.
 
-    Raises RuntimeError, with what went wrong, where it does not get as far as the model's code.
+    Raises ValueError for a job that is not JSON, and RuntimeError, with what went wrong, where it
+    does not get as far as the model's code.
     """
+    try:
+        text = json.dumps(job)
+    except TypeError as error:
+        raise ValueError(f"the arguments of a call must be JSON values: {error}") from error
     with (
         _cores,
         tempfile.TemporaryDirectory(prefix="sandbox-", ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryFile() as asked,
         tempfile.TemporaryFile() as reply,
     ):
+        asked.write(text.encode())
+        asked.seek(0)
+        start = time.monotonic()
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", os.path.abspath(__file__)],
-            stdin=subprocess.PIPE,
+            stdin=asked,
             stdout=reply,
             stderr=subprocess.PIPE,  # closed before the model's code runs: this can be believed
             cwd=folder,
             env={} if os.name == "posix" else None,
             start_new_session=True,
         )
-        try:
-            timeout = job["wall_seconds"] + GRACE_SECONDS
-            _, said = process.communicate(json.dumps(job).encode(), timeout)
-        except subprocess.TimeoutExpired:
-            kill_group(process)
-            _, said = process.communicate()
-        finally:
-            kill_group(process)
+        too_slow = threading.Timer(START_SECONDS, end, [process])
+        too_slow.start()
+        with process, suppress(subprocess.TimeoutExpired):
+            try:
+                said = process.stderr.read()  # to its end: the layers are entered, or it failed
+                seconds = time.monotonic() - start
+                too_slow.cancel()
+                process.wait(job["wall_seconds"] + (GRACE_SECONDS if IS_LINUX else 0))
+            finally:
+                too_slow.cancel()
+                end(process)
         reply.seek(0)
         lines = reply.read(FILE_BYTES).decode(errors="replace").split("\n")
     if not said.startswith(b"["):
-        raise RuntimeError(f"the sandbox did not start: {said.decode(errors='replace').strip()}")
+        why = said.decode(errors="replace").strip()
+        why = why or f"it ended without a word after {seconds:.1f} of {START_SECONDS:g} seconds"
+        raise RuntimeError(f"the sandbox did not start: {why}")
     return json.loads(said), lines
 
 
-def kill_group(process: subprocess.Popen) -> None:
-    """End a process that still runs, with its process group where there are such."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL) if os.name == "posix" else process.kill()
-        process.wait()
+def end(process: subprocess.Popen) -> None:
+    """End a process with its process group, where there are such: some of it may have outlived the
+    first of them."""
+    if os.name != "posix":
+        process.kill()
+        return
+    with suppress(ProcessLookupError, PermissionError):  # nobody is left (on macOS: but zombies)
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @lru_cache
@@ -125,11 +147,15 @@ def not_contained(has: frozenset[str] | None = None) -> list[str]:
     has = layers() if has is None else has
     closed_by = {
         "It can fill the memory.": {"limits"},
-        "It can read every file that you can read.": {"landlock"},
-        "It can write and delete your files.": {"landlock", "namespaces"},
-        "It can fill the disk.": {"namespaces"},
+        "It can read every file that you can read, the tests that grade it too.": {"landlock"},
+        "It can write and delete your files.": {"landlock", "mounts"},
+        "It can change the mode and times of your files.": {"mounts", "seccomp"},
+        "It can fill the disk.": {"mounts"},
         "It can use the network.": {"namespaces", "seccomp"},
-        "It can start processes without bound until its time is up.": {"seccomp"},
+        "It can talk to services through sockets in your files (Docker, D-Bus).": {"seccomp"},
+        "It can start many processes, and fill the memory with them, until its time is up.": {
+            "seccomp"
+        },
         "It can signal your processes, and leave its own behind.": {"namespaces", "seccomp"},
     }
     return [sentence for sentence, layers_ in closed_by.items() if not layers_ & has]
@@ -145,22 +171,28 @@ def main() -> None:
         run_candidate(job, [])
         return
     names = enter_namespaces()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # to be waited for below
+    ready, entered = os.pipe()
     child = os.fork()
     if child == 0:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         if names:
-            shut_file_systems()
-        run_candidate(job, names)
+            os.setsid()  # what it sends to its own group must not reach the supervisor
+            names += shut_file_systems()
+        run_candidate(job, names, entered)
         os._exit(0)
-    ended = os.pidfd_open(child)
-    select.select([ended], [], [], job["wall_seconds"])
+    os.close(entered)
+    os.close(2)  # from here on only the candidate has something to say
+    select.select([ready], [], [], START_SECONDS)  # closed when the layers are entered
+    signal.sigtimedwait({signal.SIGCHLD}, job["wall_seconds"])
     os.kill(child, signal.SIGKILL)  # the first of its namespace: all others in it die with it
     os.waitpid(child, 0)
 
 
-def run_candidate(job: dict, names: list[str]) -> None:
-    """Shut the other doors, define what the code defines and call its function. Nowhere else is a
-    model's text executed."""
+def run_candidate(job: dict, names: list[str], entered: int | None = None) -> None:
+    """Shut the other doors, close `entered`, define what the code defines and call its function.
+    Nowhere else is a model's text executed."""
     reply = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1):
@@ -171,6 +203,8 @@ def run_candidate(job: dict, names: list[str]) -> None:
         names = names + enter_landlock() + enter_seccomp()
     print(json.dumps(names), file=sys.stderr, flush=True)
     os.dup2(nowhere, 2)
+    if entered is not None:
+        os.close(entered)
     module: dict = {"__name__": "candidate"}
     with suppress(BaseException):  # where an example after the function fails, the function counts
         exec(compile(job["code"], "candidate.py", "exec"), module)
@@ -224,8 +258,8 @@ def check(result: int) -> int:
 
 
 def enter_namespaces() -> list[str]:
-    """Leave the network, the processes and the mounts of the system; nothing where it does not
-    let users do that (in most containers, say)."""
+    """Leave the network and the processes of the system; nothing where it does not let users do
+    that (in most containers, say)."""
     user, group = os.geteuid(), os.getegid()
     if libc.unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET) < 0:
         return []
@@ -239,18 +273,21 @@ def enter_namespaces() -> list[str]:
     return ["namespaces"]
 
 
-def shut_file_systems() -> None:
-    """Make all mounts read-only, put an empty file system in memory where we are, and give up every
-    right in the namespace. Raises OSError where the kernel refuses (before Linux 5.12)."""
-    here = os.getcwd()
-    check(libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
+def shut_file_systems() -> list[str]:
+    """Make all mounts read-only and put an empty file system in memory where we are; nothing where
+    the kernel cannot (before Linux 5.12). Then give up every right in the namespace."""
+    here, names = os.getcwd(), []
     wanted = struct.pack("QQQQ", MOUNT_ATTR_RDONLY, 0, 0, 0)  # set, clear, propagation, user
-    check(libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, b"/", AT_RECURSIVE, wanted, len(wanted)))
     options = f"size={FOLDER_BYTES},nr_inodes=1000".encode()
     flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
-    check(libc.mount(b"tmpfs", here.encode(), b"tmpfs", flags, options))
+    with suppress(OSError):
+        check(libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
+        check(libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, b"/", AT_RECURSIVE, wanted, len(wanted)))
+        check(libc.mount(b"tmpfs", here.encode(), b"tmpfs", flags, options))
+        names = ["mounts"]
     os.chdir(here)
     check(libc.capset(struct.pack("Ii", CAPABILITY_VERSION_3, 0), bytes(24)))
+    return names
 
 
 def enter_landlock() -> list[str]:
@@ -286,15 +323,28 @@ def enter_seccomp() -> list[str]:
     if machine not in AUDIT_ARCH:
         return []
     column = list(AUDIT_ARCH).index(machine)
+    fcntl = FCNTL[column]
     numbers = [each[column] for each in ALLOWED.values() if each[column] is not None]
-    program = [
-        (BPF_LOAD, 0, 0, 4),  # the architecture
-        (BPF_JUMP_IF_EQUAL, 1, 0, AUDIT_ARCH[machine]),
-        (BPF_RETURN, 0, 0, SECCOMP_KILL),
-        (BPF_LOAD, 0, 0, 0),  # the number of the call
-        *((BPF_JUMP_IF_EQUAL, len(numbers) - i, 0, n) for i, n in enumerate(numbers)),
+
+    def jumps(values: list[int], beyond: int) -> list[tuple]:
+        """If it is one of these values, jump over the rest of them and as many lines more."""
+        last = len(values) - 1
+        return [(BPF_JUMP_IF_EQUAL, last - i + beyond, 0, v) for i, v in enumerate(values)]
+
+    commands = [
+        (BPF_LOAD, 0, 0, 24),  # the second argument
+        *jumps(FCNTL_COMMANDS, 1),
         (BPF_RETURN, 0, 0, SECCOMP_ERROR | 1),  # "operation not permitted"
         (BPF_RETURN, 0, 0, SECCOMP_ALLOW),
+    ]
+    program = [
+        (BPF_LOAD, 0, 0, 4),  # the architecture
+        *jumps([AUDIT_ARCH[machine]], 1),
+        (BPF_RETURN, 0, 0, SECCOMP_KILL),
+        (BPF_LOAD, 0, 0, 0),  # the number of the call
+        *jumps(numbers, len(commands)),
+        (BPF_JUMP_IF_EQUAL, 0, len(commands) - 2, fcntl),  # another: the error
+        *commands,
     ]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
     filter_ = struct.pack("HP", len(program), ctypes.addressof(code))
@@ -310,7 +360,7 @@ ALLOWED = {
     "stat": (4, None), "fstat": (5, 80), "lstat": (6, None), "newfstatat": (262, 79),
     "statx": (332, 291), "access": (21, None), "faccessat": (269, 48), "faccessat2": (439, 439),
     "readlink": (89, None), "readlinkat": (267, 78), "getdents64": (217, 61), "getcwd": (79, 17),
-    "fcntl": (72, 25), "ftruncate": (77, 46), "mkdir": (83, None), "mkdirat": (258, 34),
+    "ftruncate": (77, 46), "mkdir": (83, None), "mkdirat": (258, 34),
     "unlink": (87, None), "rmdir": (84, None), "unlinkat": (263, 35), "rename": (82, None),
     "mmap": (9, 222), "mprotect": (10, 226), "munmap": (11, 215), "mremap": (25, 216),
     "madvise": (28, 233), "brk": (12, 214), "futex": (202, 98), "sched_yield": (24, 124),
@@ -323,6 +373,10 @@ ALLOWED = {
     "sysinfo": (99, 179), "sched_getaffinity": (204, 123), "exit": (60, 93),
     "exit_group": (231, 94),
 }  # fmt: skip
+# fcntl has commands of its own: these copy a file's number, and see and set its flags. Others make
+# the kernel send a signal to any process (F_SETOWN, F_SETSIG, F_NOTIFY).
+FCNTL = (72, 25)
+FCNTL_COMMANDS = [0, 1, 2, 3, 4, 1030]  # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, _CLOEXEC
 
 
 if __name__ == "__main__":
