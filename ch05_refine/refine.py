@@ -40,7 +40,8 @@ from shared.tiny.documents import ALL_RIGHT
 from shared.tokenizer import Tokenizer
 
 PARAMS = SamplingParams(temperature=0.6, max_tokens=700)
-# Of a solution to a question a score: a revision is accepted unless it scores lower.
+# A score of a solution, from the model and the question if it needs them: a revision is accepted
+# unless it scores lower.
 Gate = Callable[[LLM, str, Completion], float]
 # Of a question and a draft the critique, as the reply to prompts.CRITIQUE.
 Feedback = Callable[[LLM, str, str, SamplingParams], RequestOutput]
