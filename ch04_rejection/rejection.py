@@ -17,7 +17,7 @@ import random
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from math import comb
 
 import numpy as np
@@ -70,16 +70,20 @@ def well_formed(question: str, completions: list[Completion]) -> list[bool]:
     ]
 
 
+@lru_cache(maxsize=100_000)  # samples of a pool are judged again and again
+def all_hold(text: str) -> bool:
+    """Whether a text has equations, and all of them hold."""
+    claims = equations(text)
+    return bool(claims) and all(claim.is_right for claim in claims)
+
+
 def arithmetic(question: str, completions: list[Completion]) -> list[bool]:
     """The arithmetic of every step: well-formed, with equations, all of which hold.
 
     It knows nothing of the question: a solution that computes the wrong thing rightly passes.
     """
-    accepted = []
-    for is_fine, completion in zip(well_formed(question, completions), completions):
-        claims = equations(completion.text) if is_fine else []
-        accepted.append(bool(claims) and all(claim.is_right for claim in claims))
-    return accepted
+    fine = well_formed(question, completions)
+    return [is_fine and all_hold(c.text) for is_fine, c in zip(fine, completions)]
 
 
 def rewarded(reward_model: ProcessRewardModel, threshold: float) -> Verifier:
@@ -299,9 +303,9 @@ def quality_counts(pool: list[PooledProblem], accepted: list[list[bool]]) -> np.
     for problem, flags in zip(pool, accepted):
         total, taken = len(flags), sum(flags)
         right = sum(sample.is_right for sample in problem.samples)
-        both_ = sum(s.is_right for s, is_in in zip(problem.samples, flags) if is_in)
-        wrong_taken, right_lost = (taken - both_, total - right), (right - both_, right)
-        rows.append([(taken, total), (both_, taken), wrong_taken, right_lost])
+        kept = sum(s.is_right for s, is_in in zip(problem.samples, flags) if is_in)
+        false_accepts, false_rejects = (taken - kept, total - right), (right - kept, right)
+        rows.append([(taken, total), (kept, taken), false_accepts, false_rejects])
     return np.array(rows, dtype=float)
 
 
