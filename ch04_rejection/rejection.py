@@ -425,7 +425,7 @@ def parse_args() -> argparse.Namespace:
     modes = parser.add_mutually_exclusive_group()
     for mode, text in {
         "compare": "all verifiers and budgets on one pool of samples",
-        "predict": "from a pool of samples what drawing with the next seed then does",
+        "predict": "from a pool (which --out keeps) what drawing with the next seed does",
         "choose-threshold": "try thresholds on a pool of dev problems",
     }.items():
         modes.add_argument(f"--{mode}", dest="mode", action="store_const", const=mode, help=text)
