@@ -3,8 +3,8 @@
     python ch07_combine/ladder.py                                   # the shipped model
     python ch07_combine/ladder.py --model DIR --problems gym:gsm_symbolic --limit 50 --n 8
 
-The rungs are the functions of the chapters (search, chapter 6, takes too long here). A reward model
-is the scorer of best-of-N, the gate of refinement, and a second verifier beside the arithmetic in
+The rungs are the functions of the chapters. A reward model is the scorer of best-of-N, the judge of
+steps in beam search, the gate of refinement, and a second verifier beside the arithmetic in
 rejection sampling: the shipped model has one, for others name it with --reward-model.
 
 Prints a table, and writes ladder.json and ladder.png into --out. An interrupted run goes on where
@@ -30,6 +30,10 @@ from ch03_best_of_n.best_of_n import best_of_n, reward, weighted_answer
 from ch04_rejection.rejection import THRESHOLDS, arithmetic, both, rejection_sampling, rewarded
 from ch05_refine.refine import likelihood, self_refine
 from ch05_refine.refine import reward as reward_gate
+from ch06_search.search import PARAMS as STEPS
+from ch06_search.search import beam_search
+from ch06_search.values import StepReader
+from ch06_search.values import reward as reward_value
 from shared import LLM, Problem, SamplingParams, load_problems
 from shared.checkpoint import weights_fingerprint
 from shared.cli import add_common_flags, friendly_errors, load_llm, sampling_params, told
@@ -38,9 +42,12 @@ from shared.plots import plot_accuracy_against_tokens, save_figure, use_style
 from shared.scorers import ProcessRewardModel
 
 
-def rungs(params: SamplingParams, reward_model: ProcessRewardModel | None) -> dict[str, partial]:
+def rungs(
+    params: SamplingParams, reward_model: ProcessRewardModel | None, has_tokenizer: bool = True
+) -> dict[str, partial]:
     """The techniques from cheap to dear, each ready to be evaluated; `params.n` is the most samples
-    that one may draw. Without a reward model there is no best-of-N."""
+    that one may draw. Without a reward model there is neither search nor best-of-N, and no search
+    without a tokenizer, as on a server: steps are gone on from as token ids."""
     greedy = replace(params, n=1, temperature=0)
     few, most = max(1, params.n // 4), params.n
     verifier, gate = arithmetic, likelihood
@@ -52,6 +59,14 @@ def rungs(params: SamplingParams, reward_model: ProcessRewardModel | None) -> di
         "chain of thought": partial(chain_of_thought, params=greedy),
         "gated refinement": partial(self_refine, params=params, gate=gate),
         f"self-consistency of {few}": partial(self_consistency, n=few, params=params),
+    }
+    if reward_model and has_tokenizer:
+        hotter = replace(params, temperature=STEPS.temperature)  # whatever --temperature says
+        options = {"value": StepReader(reward_model), "step_end": "\n"}
+        if reward_model.separated:
+            options = {"value": reward_value(reward_model), "step_end": "\n\n"}
+        ladder[f"beam search of {few}"] = partial(beam_search, n=few, params=hotter, **options)
+    ladder |= {
         f"rejection, up to {most} draws": partial(
             rejection_sampling, n=most, params=params, verifier=verifier
         ),
@@ -151,7 +166,7 @@ def main() -> None:
             reward_model = ProcessRewardModel.from_folder(name, args.device, dtype)
             settings["reward_weights"] = weights_fingerprint(reward_model)
         args.out.mkdir(parents=True, exist_ok=True)
-        ladder = rungs(params, reward_model)
+        ladder = rungs(params, reward_model, has_tokenizer=not args.base_url)
         evaluations = climb(llm, problems, ladder, args.out, settings, args.threads)
     rows = table(evaluations)
     print_table(rows)

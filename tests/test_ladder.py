@@ -26,11 +26,12 @@ def test_the_ladder_climbs_draws_and_resumes(tmp_path):
         "chain of thought",
         "gated refinement",
         "self-consistency of 1",
+        "beam search of 1",
         "rejection, up to 4 draws",
         "self-consistency of 4",
         "weighted best of 4",
     ]
-    direct, thought, _, _, rejection, vote, best = rows
+    direct, thought, _, _, _, rejection, vote, best = rows
     assert direct["tokens_per_problem"] < thought["tokens_per_problem"] < vote["tokens_per_problem"]
     assert rejection["tokens_per_problem"] < vote["tokens_per_problem"]  # it stops when it can
     assert best["tokens_per_problem"] == vote["tokens_per_problem"]  # they are the same samples
