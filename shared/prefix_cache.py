@@ -13,6 +13,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from shared.kv_cache import KVCache
@@ -49,12 +50,16 @@ class PrefixCache:
 
         Returns how many tokens that was.
         """
-        done = 0
-        for node, length in self._walk(ids[:limit]):
-            if length:
-                cache.write_row(row, done, node.keys[:, :, :length], node.values[:, :, :length])
-            done += length
-        return done
+        known = [
+            (node.keys[:, :, :length], node.values[:, :, :length])
+            for node, length in self._walk(ids[:limit])
+            if length
+        ]
+        if not known:
+            return 0
+        keys, values = (torch.cat(pieces, dim=2) for pieces in zip(*known))
+        cache.write_row(row, 0, keys, values)  # at once: it writes to every layer
+        return keys.shape[2]
 
     def store(self, ids: list[int], cache: KVCache, row: int, offset: int = 0) -> None:
         """Remember `ids`, of which a cache's row holds the keys and values from `offset` on."""
