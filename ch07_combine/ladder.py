@@ -147,7 +147,7 @@ def parse_args() -> argparse.Namespace:
     add("--n", type=int, default=16, help="most samples a question")
     add("--reward-model", metavar="R", help="a folder or a hub id; None: the shipped model's own")
     add("--out", type=Path, default=Path("runs/ladder"), metavar="DIR", help="folder to write to")
-    parser.set_defaults(limit=100, max_tokens=700)
+    parser.set_defaults(limit=60, max_tokens=700)
     return parser.parse_args()
 
 
