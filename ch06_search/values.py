@@ -19,6 +19,7 @@ import torch
 from shared import LLM, Cost, prompts
 from shared.arithmetic import wrong_equations
 from shared.model import Qwen
+from shared.model_thread import MODEL_THREAD
 from shared.prefill import read, token_logprobs
 from shared.prefix_cache import PrefixCache
 from shared.scorers import ProcessRewardModel, encode_steps
@@ -102,8 +103,8 @@ class StepReader:
 
     `reward` reads a partial solution from its first token on each time, in a search of thirty steps
     fifteen times too much. Here keys and values of what was read are kept as a tree, and so is each
-    node's likelihood, so that only what is new is read. Any number of threads may call it: one
-    thread reads for all of them, whatever waits in one batch.
+    node's likelihood, so that only what is new is read. Any number of threads may call it: what
+    waits is read in one batch.
 
     At most `max_bytes` are kept; what was forgotten is read again. Raises ValueError for a reward
     model of Qwen's layout, which reads a separator after each step.
@@ -121,9 +122,8 @@ class StepReader:
         self.prefixes = PrefixCache(max_bytes)
         self.known: WeakKeyDictionary[Node, tuple[list[int], float]] = WeakKeyDictionary()
         self.questions: set[str] = set()  # that have been read
-        self.lock = threading.Lock()  # guards the two below
+        self.lock = threading.Lock()  # guards what follows
         self.inbox: list[Call] = []
-        self.worker: threading.Thread | None = None
 
     def __reduce__(self) -> tuple:
         """Sent to a worker of a Ray cluster it is made anew there: what was read stays here."""
@@ -134,29 +134,24 @@ class StepReader:
         call = Call(question, nodes)
         with self.lock:
             self.inbox.append(call)
-            if self.worker is None:  # it ends when nothing waits, as `LLM`'s does
-                self.worker = threading.Thread(target=self.work, name="StepReader", daemon=False)
-                self.worker.start()
+        MODEL_THREAD.repeat(self.work)
         return wait_for(call.future)
 
-    def work(self) -> None:
-        """The reading thread: take in what waits, read it, and so on until nothing does."""
-        while True:
-            with self.lock:
-                calls, self.inbox = self.inbox, []
-                if not calls:
-                    self.worker = None
-                    return
-            try:
-                found = self.score({node: call.question for call in calls for node in call.nodes})
-                for call in calls:
-                    scores, new = zip(*(found[node] for node in call.nodes))
-                    cost = Cost(scored_tokens=sum(new), forward_passes=len(new))
-                    call.future.set_result((list(scores), cost))
-            except Exception as error:  # whoever waits gets the error
-                for call in calls:
-                    if not call.future.done():
-                        call.future.set_exception(error)
+    def work(self) -> bool:
+        """In the model thread: read what waits, for all who called meanwhile. Returns False."""
+        with self.lock:
+            calls, self.inbox = self.inbox, []
+        try:
+            found = self.score({node: call.question for call in calls for node in call.nodes})
+            for call in calls:
+                scores, new = zip(*(found[node] for node in call.nodes))
+                cost = Cost(scored_tokens=sum(new), forward_passes=len(new))
+                call.future.set_result((list(scores), cost))
+        except Exception as error:  # whoever waits gets the error
+            for call in calls:
+                if not call.future.done():
+                    call.future.set_exception(error)
+        return False
 
     @torch.inference_mode()
     def score(self, asked: dict[Node, str]) -> dict[Node, tuple[float, int]]:

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from shared.model import ModelConfig, Qwen
+from shared.model_thread import MODEL_THREAD
 from shared.tokenizer_files import read_json
 
 TINY_FOLDER = Path(__file__).parent / "tiny" / "checkpoint"
@@ -142,7 +143,9 @@ def load_weights(
     if missing := dict(module.named_parameters()).keys() - tensors.keys():
         files = some_of(path.name for path in paths)
         raise ValueError(f"{folder}: {some_of(missing)} not found in {files}")
-    weights = {name: tensor.to(device, dtype) for name, tensor in tensors.items()}
+    weights = MODEL_THREAD.run(
+        lambda: {name: tensor.to(device, dtype) for name, tensor in tensors.items()}
+    )
     module.load_state_dict(weights, assign=True, strict=False)
 
 

@@ -4,8 +4,8 @@
     outs = llm.generate("1 + 1 =", SamplingParams(n=4, temperature=0.8, max_tokens=16))
     outs[0].completions[2].text
 
-Any number of threads may call it at once. While there is work, one background thread runs the
-model; it merges all requests in flight into one batch, which is where the speed comes from.
+Any number of threads may call it at once. All requests in flight are merged into one batch, which
+is where the speed comes from; the model runs in a thread of its own (`shared/model_thread.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 
 import psutil
@@ -22,6 +22,7 @@ import torch
 from shared.checkpoint import load_model, resolve_folder, stop_token_ids
 from shared.generate import BatchGenerator, Request
 from shared.model import Qwen
+from shared.model_thread import MODEL_THREAD
 from shared.prefill import (
     PREFILL_TOKENS,
     Measure,
@@ -71,11 +72,7 @@ class LLM:
         """
         folder = resolve_folder(model)
         self.name = str(model)
-        # Not in the caller's thread: PyTorch would leave helpers there, and once a process has more
-        # of those than cores, GNU OpenMP lets them sleep between any two operations.
-        with ThreadPoolExecutor(1) as loader:
-            loading = loader.submit(load_model, folder, device=device, dtype=dtype)
-        self.model: Qwen = loading.result()
+        self.model: Qwen = load_model(folder, device, dtype)
         self.tokenizer = Tokenizer.from_folder(folder)
         self.stop_ids = stop_token_ids(folder)
         free = free_memory(self.model.device)
@@ -92,7 +89,7 @@ class LLM:
         self._lock = threading.Lock()  # guards the three below
         self._cancelled = False
         self._inbox: list[Request | ScoreRequest] = []
-        self._worker: threading.Thread | None = None
+        self._working = False  # whether the model thread will look into the inbox
 
     def generate(
         self, prompts: Prompt | list[Prompt], params: SamplingParams | None = None
@@ -195,7 +192,7 @@ class LLM:
         """Give up on everything in flight; whoever waits for it gets a CancelledError."""
         with self._lock:
             unseen, self._inbox = self._inbox, []
-            self._cancelled = self._worker is not None
+            self._cancelled = self._working
         for work in unseen:
             work.future.set_exception(CancelledError(CANCELLED))
 
@@ -231,7 +228,7 @@ class LLM:
         return request
 
     def _run(self, requests: list[Request]) -> list[RequestOutput]:
-        """Hand requests to the background thread and wait for them, or cancel them all."""
+        """Hand requests to the model thread and wait for them, or cancel them all."""
         for request in requests:
             self._submit(request)
         try:
@@ -241,39 +238,40 @@ class LLM:
                 request.cancelled = True
 
     def _submit(self, work: Request | ScoreRequest) -> None:
-        """Leave work for the background thread; start it if there is none."""
+        """Leave work for the model thread."""
         with self._lock:
             self._inbox.append(work)
-            if self._worker is None:
-                # Not a daemon, even if the caller is: Python must not end while it frees tensors.
-                self._worker = threading.Thread(target=self._work, name="LLM", daemon=False)
-                self._worker.start()
+            if not self._working:
+                self._working = True
+                MODEL_THREAD.repeat(self._work)
 
-    def _work(self) -> None:
-        """The background thread: take in what has arrived, advance the batch by one token, and
-        so on until nothing is left to do."""
-        while True:
-            with self._lock:
-                arrived, self._inbox = self._inbox, []
-                if self._cancelled:
-                    self._batch.abandon(CancelledError(CANCELLED))
-                    self._cancelled = False
-                if not arrived and not self._batch.has_work:
-                    self._worker = None
-                    return
-            scores = [work for work in arrived if isinstance(work, ScoreRequest)]
-            try:
-                for work in arrived:
-                    if isinstance(work, Request):
-                        self._batch.add(work)
-                self._score(scores)
-                if self._batch.has_work:
-                    self._batch.step()
-            except Exception as error:  # whoever waits gets the error, and the thread goes on
-                self._batch.abandon(error)
-                for work in scores:
-                    if not work.future.done():
-                        work.future.set_exception(error)
+    def _work(self) -> bool:
+        """In the model thread: take in what has arrived and advance the batch by one token.
+
+        Returns whether anything is left to do.
+        """
+        with self._lock:
+            arrived, self._inbox = self._inbox, []
+            if self._cancelled:
+                self._batch.abandon(CancelledError(CANCELLED))
+                self._cancelled = False
+            if not arrived and not self._batch.has_work:
+                self._working = False
+                return False
+        scores = [work for work in arrived if isinstance(work, ScoreRequest)]
+        try:
+            for work in arrived:
+                if isinstance(work, Request):
+                    self._batch.add(work)
+            self._score(scores)
+            if self._batch.has_work:
+                self._batch.step()
+        except Exception as error:  # whoever waits gets the error, and the thread goes on
+            self._batch.abandon(error)
+            for work in scores:
+                if not work.future.done():
+                    work.future.set_exception(error)
+        return True
 
     def _score(self, scores: list[ScoreRequest]) -> None:
         """Score texts of similar length together, in batches of bounded size."""

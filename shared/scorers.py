@@ -20,6 +20,7 @@ from shared import prompts
 from shared.checkpoint import default_device, load_weights, resolve_folder
 from shared.llm import LLM
 from shared.model import Decoder, ModelConfig
+from shared.model_thread import MODEL_THREAD
 from shared.prefill import pad_right
 from shared.tokenizer import Tokenizer
 from shared.tokenizer_files import read_json
@@ -111,11 +112,15 @@ class ProcessRewardModel(nn.Module):
         encode = encode_separated if self.separated else encode_steps
         return encode(self.tokenizer, question, solution)
 
-    @torch.inference_mode()
     def step_scores(self, question: str, solutions: list[str]) -> list[list[float]]:
         """The scores, from 0 to 1, of every step (line or paragraph) of each solution."""
         encoded = [self.encode(question, solution) for solution in solutions]
-        scores: list[list[float]] = [[] for _ in solutions]
+        return MODEL_THREAD.run(lambda: self._read(encoded))
+
+    @torch.inference_mode()
+    def _read(self, encoded: list[tuple[list[int], list[int]]]) -> list[list[float]]:
+        """The scores at the positions that `encode` gave with the token ids of each text."""
+        scores: list[list[float]] = [[] for _ in encoded]
         by_length = sorted(range(len(encoded)), key=lambda i: len(encoded[i][0]))
         while by_length:
             longest = len(encoded[by_length[-1]][0])
