@@ -9,7 +9,7 @@ Every engine (engines.py) gets the same token ids and must generate exactly so m
 of the samples. Before anything is timed, all engines' greedy continuations are compared. Then they
 take turns, each time in a process of its own; transformers and the batched generator of
 reasoning-from-scratch with several batch sizes. Beside them stands what the machine could do at
-best (roofline.py). Needs requirements-dev.txt.
+best (roofline.py), measured between the rounds. Needs requirements-dev.txt.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import argparse
 import json
 import platform
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -49,10 +50,8 @@ CHECKED_PROMPTS, CHECKED_TOKENS = 4, 16
 OUT_OF_MEMORY = "out of memory"
 
 
-def compare_engines(
-    workload: Workload, folder: Path, args: argparse.Namespace, machine: Machine
-) -> dict:
-    """Check all engines on a workload, time them in turns; the record for --json."""
+def compare_engines(workload: Workload, folder: Path, args: argparse.Namespace) -> dict:
+    """Check all engines on a workload, time them and the machine in turns: a record for --json."""
     config = ModelConfig.from_folder(folder)
     prompt_ids = make_prompts(workload, folder)
     job = {"folder": str(folder), "dtype": args.dtype, "prompt_ids": prompt_ids}
@@ -64,6 +63,12 @@ def compare_engines(
         "temperature": workload.temperature,
         "top_p": workload.top_p,
     }
+    runs, machines = [], [measured(args.dtype)]
+    for _ in range(args.runs):
+        for engine in engines:
+            runs += [timed(job, engine, size) for size in batch_sizes(engine, workload.prompts)]
+        machines.append(measured(args.dtype))
+    machine = median_machine(machines)
     weights = Weights.of(config, getattr(torch, args.dtype))
     lengths = [len(ids) for ids in prompt_ids]
     return {
@@ -76,13 +81,24 @@ def compare_engines(
         "least_seconds": least_seconds(
             lengths, workload.samples, workload.new_tokens, weights, machine
         ),
-        "runs": [
-            timed(job, engine, batch)
-            for _ in range(args.runs)
-            for engine in engines
-            for batch in batch_sizes(engine, workload.prompts)
-        ],
+        "runs": runs,
     }
+
+
+def measured(dtype: str) -> Machine:
+    """The machine as it is just now: what else a shared one does can halve its speed."""
+    machine = measure(getattr(torch, dtype))
+    print(f"  this machine: {describe(machine)}", flush=True)
+    return machine
+
+
+def median_machine(machines: list[Machine]) -> Machine:
+    """The median of each number."""
+    return Machine(
+        statistics.median(machine.bytes_per_second for machine in machines),
+        statistics.median(machine.flops_per_second for machine in machines),
+        machines[0].threads,
+    )
 
 
 def takes_part(engine: str, config: ModelConfig) -> bool:
@@ -206,12 +222,10 @@ def main() -> None:
         return
     if args.workload == "qwen2.5-0.5b" and args.model is None:
         parser.error("qwen2.5-0.5b needs the folder of a checkpoint as --model")
-    machine = measure(getattr(torch, args.dtype))
-    print(f"this machine: {describe(machine)}")
     records = []
     for workload, folder in with_folders(chosen_workloads(args), args.model):
         print(f"{workload.name}: {workload.prompts} prompts x {workload.samples} samples")
-        records.append(compare_engines(workload, folder, args, machine))
+        records.append(compare_engines(workload, folder, args))
         print(f"\n{tables.render(records[-1])}", flush=True)
         if args.json:  # after each workload, so that an interrupted run keeps what it has
             args.json.write_text(json.dumps(records, indent=1), encoding="utf-8")

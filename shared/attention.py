@@ -37,7 +37,13 @@ def look(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]
 
     Returns the mixed values [B, K, T, D] and the log of the summed weights [B, K, T, 1], float32.
     """
-    scores = ((q * q.shape[-1] ** -0.5) @ k.mT).float() + bias  # [B, K, T, S]
+    D = q.shape[-1]
+    q = q * D**-0.5
+    if q.shape[2] < 16 and D >= 128:  # few wide queries: MKL is twice as fast in this order
+        scores = (k @ q.mT).mT.contiguous()
+    else:
+        scores = q @ k.mT
+    scores = scores.float() + bias  # [B, K, T, S]
     weights = scores.softmax(dim=-1)
     mixed = weights.to(v.dtype) @ v
     # The largest weight is exp(largest score) / sum: cheaper than summing exponentials again.

@@ -17,7 +17,7 @@ from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from shared.model import ModelConfig, Qwen
+from shared.model import Linear, ModelConfig, Qwen
 from shared.model_thread import MODEL_THREAD
 from shared.tokenizer_files import read_json
 
@@ -143,10 +143,16 @@ def load_weights(
     if missing := dict(module.named_parameters()).keys() - tensors.keys():
         files = some_of(path.name for path in paths)
         raise ValueError(f"{folder}: {some_of(missing)} not found in {files}")
-    weights = MODEL_THREAD.run(
-        lambda: {name: tensor.to(device, dtype) for name, tensor in tensors.items()}
-    )
-    module.load_state_dict(weights, assign=True, strict=False)
+
+    def convert() -> None:
+        """Give each parameter its tensor."""
+        weights = {name: tensor.to(device, dtype) for name, tensor in tensors.items()}
+        module.load_state_dict(weights, assign=True, strict=False)
+        for layer in module.modules():
+            if isinstance(layer, Linear):
+                layer.arrange()
+
+    MODEL_THREAD.run(convert)
 
 
 def tie_head(model: Qwen, folder: Path) -> None:

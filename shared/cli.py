@@ -48,6 +48,20 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, metavar="S", help="of sampling; problems stay the same")
     add("--device", metavar="D", help="cpu, cuda or mps; None: cuda if there is one")
     add("--dtype", choices=["float32", "bfloat16", "float16"], help="None: what suits the device")
+    add(
+        "--cache-gb",
+        type=gigabytes,
+        metavar="GB",
+        help="for what is being generated: decides how "
+        "many samples live at once; None: half of the free memory",
+    )
+    add(
+        "--prefix-cache-gb",
+        type=gigabytes,
+        metavar="GB",
+        help="for what was read before, in case "
+        "that it comes again; None: an eighth of the free memory, at most 0.4",
+    )
     add("--threads", type=int, default=64, help="questions worked on at the same time")
     add("--out", metavar="FILE.jsonl", help="write a record a problem; go on where it ended")
     add_elsewhere = parser.add_mutually_exclusive_group().add_argument
@@ -63,6 +77,14 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
         help="use the model on an OpenAI-compatible server (vLLM, SGLang, llama.cpp) such as "
         "http://127.0.0.1:8000/v1; --model is its name there, OPENAI_API_KEY the key if it has one",
     )
+
+
+def gigabytes(text: str) -> int:
+    """A flag's value in gigabytes as bytes."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no amount of memory")
+    return int(value * 1e9)
 
 
 def run(
@@ -123,10 +145,17 @@ def told(args: argparse.Namespace) -> dict:
 def load_llm(args: argparse.Namespace) -> LLM | RemoteLLM | RayCluster:
     """The model where the flags say: here, on a server, or on all devices of a cluster."""
     if args.base_url:
-        if args.device or args.dtype:
-            raise ValueError("--device and --dtype are the server's own business with --base-url")
+        names = ("device", "dtype", "cache_gb", "prefix_cache_gb")
+        if given := [name for name in names if getattr(args, name) is not None]:
+            flags = ", ".join("--" + name.replace("_", "-") for name in given)
+            raise ValueError(f"{flags}: the server's own business with --base-url")
         return RemoteLLM(args.model, base_url=args.base_url)
-    options = {"device": args.device, "dtype": getattr(torch, args.dtype) if args.dtype else None}
+    options = {
+        "device": args.device,
+        "dtype": getattr(torch, args.dtype) if args.dtype else None,
+        "cache_bytes": args.cache_gb,
+        "prefix_cache_bytes": args.prefix_cache_gb,
+    }
     if args.ray:
         return RayCluster(args.model, address=args.ray, **options)
     return LLM(args.model, **options)

@@ -32,7 +32,7 @@ from shared.solution import Completion, Cost, RequestOutput
 from shared.tokenizer import Tokenizer
 
 SAMPLING_BYTES = 16  # for each token of the vocabulary, while a row's next token is chosen
-CHOICE_BYTES = 8 << 20  # of logits that tokens are chosen from at once: memory of this size is used
+CHOICE_BYTES = 4 << 20  # of logits that tokens are chosen from at once: memory of this size is used
 # again and again, while larger pieces are new to the operating system every time
 
 

@@ -38,6 +38,7 @@ from shared.tokenizer import Tokenizer
 
 Prompt = str | list[int]
 Messages = list[dict[str, str]]
+PREFIX_BYTES = 384 << 20  # what a search of the shipped model with 16 beams on 64 questions holds
 CANCELLED = "the model was told to cancel what it was working on"
 
 
@@ -68,7 +69,8 @@ class LLM:
         `cache_bytes` bounds the keys and values of what is being generated, and so how many
         completions live at once (the others wait); by default it is half of the memory that is
         free. `prefix_cache_bytes` bounds those of earlier texts, kept in case that another text
-        begins alike; by default an eighth of what is free, and 0 switches it off.
+        begins alike; by default 384 MiB, or an eighth of what is free if that is less, and 0
+        switches it off. A search with a large model may want more.
         """
         folder = resolve_folder(model)
         self.name = str(model)
@@ -77,7 +79,7 @@ class LLM:
         self.stop_ids = stop_token_ids(folder)
         free = free_memory(self.model.device)
         self._prefixes = PrefixCache(
-            free // 8 if prefix_cache_bytes is None else prefix_cache_bytes
+            min(free // 8, PREFIX_BYTES) if prefix_cache_bytes is None else prefix_cache_bytes
         )
         self._batch = BatchGenerator(
             self.model,

@@ -16,7 +16,7 @@ from shared.model import Qwen
 from shared.prefix_cache import PrefixCache
 
 Measure = Callable[[Tensor, Tensor], Tensor]  # log p [C, V], token ids [C] -> a number each [C]
-PREFILL_TOKENS = 8_192  # texts are read in batches of about so many tokens, padding included
+PREFILL_TOKENS = 4_096  # texts are read in batches of about so many tokens, padding included
 
 
 def pad_right(sequences: list[list[int]], device: torch.device) -> Tensor:

@@ -14,10 +14,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
-
-TOP_P_TOKENS = 1_024  # so many of the most likely tokens are looked at first
 
 
 @dataclass(frozen=True)
@@ -140,23 +139,25 @@ def keep_top_p(logits: Tensor, top_p: Tensor) -> Tensor:
     The token that crosses the threshold is kept, so at least one always is; so are its ties. [B, V]
     """
     probabilities = logits.softmax(dim=-1)
-    count, vocab_size = TOP_P_TOKENS, logits.shape[-1]
-    while True:  # the kept ones are few, as a rule: to find them is cheaper than to sort all
-        ordered = probabilities.topk(min(count, vocab_size)).values  # [B, count], descending
-        held = ordered.cumsum(dim=-1)
-        if count >= vocab_size or (held[:, -1:] >= top_p).all():
-            break
-        count *= 16
+    ordered = sort_descending(probabilities)
+    held = ordered.cumsum(dim=-1)
     before = held - ordered  # mass of the more likely tokens
     num_kept = (before < top_p).sum(dim=-1, keepdim=True)  # [B, 1]
     threshold = ordered.gather(-1, num_kept - 1)
     return logits.masked_fill((probabilities < threshold) & (top_p < 1), -torch.inf)
 
 
+def sort_descending(x: Tensor) -> Tensor:
+    """Each row of x [B, V], the largest first. On a CPU by NumPy, ten times as fast as PyTorch."""
+    if x.device.type != "cpu":
+        return x.sort(dim=-1, descending=True).values
+    return torch.from_numpy(np.sort(x.numpy(), axis=-1)).flip(-1)
+
+
 def is_in_top_p(probabilities: Tensor, tokens: Tensor, top_p: Tensor) -> Tensor:
     """Whether tokens [B] are among those that `keep_top_p` keeps, without sorting; [B] bool."""
     own = probabilities.gather(-1, tokens[:, None])  # [B, 1]
-    before = probabilities.masked_fill(probabilities <= own, 0.0).sum(dim=-1, keepdim=True)
+    before = (probabilities * (probabilities > own)).sum(dim=-1, keepdim=True)  # [B, 1]
     return ((before < top_p) | (top_p >= 1))[:, 0]
 
 

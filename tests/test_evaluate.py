@@ -631,6 +631,19 @@ def test_exit_codes_of_runs_that_came_to_nothing(script, capsys, monkeypatch, er
     assert "problems to go" in shown.err if code == 130 else "EVERY QUESTION FAILED" in shown.out
 
 
+def test_the_memory_flags_reach_the_model(capsys):
+    parser = argparse.ArgumentParser()
+    cli.add_common_flags(parser)
+    llm = cli.load_llm(parser.parse_args(["--cache-gb", "0.5", "--prefix-cache-gb", "0"]))
+    assert llm._batch.cache_bytes == 500_000_000 and llm._prefixes.max_bytes == 0
+    llm = cli.load_llm(parser.parse_args([]))
+    assert llm._batch.cache_bytes > 10**8 and 0 < llm._prefixes.max_bytes <= 384 << 20
+    for amount in ("-1", "inf", "nan", "much"):
+        with pytest.raises(SystemExit):
+            parser.parse_args(["--cache-gb", amount])
+        assert "--cache-gb" in capsys.readouterr().err
+
+
 def test_help_shows_every_default(capsys):
     parser = argparse.ArgumentParser(description="First.\n\nSecond.")
     cli.add_common_flags(parser)
@@ -642,7 +655,7 @@ def test_help_shows_every_default(capsys):
     shown = " ".join(shown.split())
     assert "samples a question (default: 17)" in shown
     flags = [a for a in parser._actions if a.dest != "help"]
-    assert shown.count("(default: ") == len(flags) == 17
+    assert shown.count("(default: ") == len(flags) == 19
 
 
 def test_labels_of_crowded_points_do_not_overlap(tmp_path):
