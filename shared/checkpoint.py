@@ -17,7 +17,8 @@ from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from shared.model import Linear, ModelConfig, Qwen
+from shared.linear import Linear
+from shared.model import ModelConfig, Qwen
 from shared.model_thread import MODEL_THREAD
 from shared.tokenizer_files import read_json
 
@@ -146,8 +147,11 @@ def load_weights(
 
     def convert() -> None:
         """Give each parameter its tensor."""
-        weights = {name: tensor.to(device, dtype) for name, tensor in tensors.items()}
-        module.load_state_dict(weights, assign=True, strict=False)
+        module.load_state_dict(
+            {name: tensor.to(device, dtype) for name, tensor in tensors.items()},
+            assign=True,
+            strict=False,
+        )
         for layer in module.modules():
             if isinstance(layer, Linear):
                 layer.arrange()

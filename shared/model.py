@@ -27,9 +27,9 @@ from torch import Tensor, nn
 
 from shared.attention import causal_attention
 from shared.kv_cache import BranchCache, KVCache
+from shared.linear import Linear
 
 Cache = KVCache | BranchCache
-HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 FAMILIES = {"qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
 
 
@@ -153,35 +153,6 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x [..., size] -> [..., size]"""
         return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
-
-
-class Linear(nn.Linear):
-    """A linear layer, on the faster of the two CPU libraries that PyTorch carries.
-
-    PyTorch multiplies float32 on CPUs with MKL, which leaves half of an AMD CPU's speed unused;
-    oneDNN, which it uses for other dtypes, does not. Both compute in float32.
-    """
-
-    def arrange(self) -> None:
-        """Lay a small weight matrix out column by column, which oneDNN reads faster.
-
-        Measured: 1.1 to 1.4 times faster for up to 64 rows of x, as fast beyond. Not so for larger
-        ones, and those whose columns are a multiple of 2,048 bytes apart fight over the cache.
-        """
-        is_small = min(self.weight.shape) < 1024 and self.out_features % 512
-        if is_small and self.uses_onednn(self.weight):
-            self.weight.data = self.weight.data.t().contiguous().t()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x [..., in_features] -> [..., out_features]"""
-        if self.uses_onednn(x) and self.weight.dtype == x.dtype and not torch.is_grad_enabled():
-            return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
-        return F.linear(x, self.weight, self.bias)
-
-    @staticmethod
-    def uses_onednn(x: Tensor) -> bool:
-        """Whether products with `x` are left to oneDNN."""
-        return HAS_ONEDNN and x.device.type == "cpu" and x.dtype == torch.float32
 
 
 class Attention(nn.Module):

@@ -1,0 +1,82 @@
+"""The linear layer gives `nn.Linear`'s results, however its weights lie and its products are made."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from shared import linear
+from shared.linear import Linear, sum_of_rows
+
+SHAPES = [(384, 128), (300, 260), (896, 900), (7, 9_363), (1024, 96), (1100, 1030)]  # out, in
+
+
+def layer_of(out_features: int, in_features: int, bias: bool = False) -> Linear:
+    torch.manual_seed(0)
+    return Linear(in_features, out_features, bias=bias)
+
+
+@pytest.mark.parametrize("out_features, in_features", SHAPES)
+@pytest.mark.parametrize("rows", [(1, 1), (1,), (), (2, 1), (3, 5)])
+@pytest.mark.parametrize("bias", [False, True])
+def test_the_layout_changes_nothing_but_rounding(out_features, in_features, rows, bias):
+    layer = layer_of(out_features, in_features, bias)
+    before = layer.weight.detach().clone()
+    layer.arrange()
+    assert torch.equal(layer.weight, before)
+    x = torch.randn(*rows, in_features)
+    exact = F.linear(x.double(), before.double(), layer.bias.double() if bias else None)
+    with torch.inference_mode():
+        y = layer(x)
+    assert y.shape == (*rows, out_features) and y.is_contiguous()
+    torch.testing.assert_close(y.double(), exact, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.skipif(not linear.HAS_ONEDNN, reason="PyTorch has no oneDNN here")
+def test_which_weights_are_laid_out_by_columns():
+    for shape, by_columns in {(384, 128): True, (1100, 1030): False, (1024, 96): False}.items():
+        layer = layer_of(*shape)
+        layer.arrange()
+        assert layer.weight.t().is_contiguous() == by_columns, shape
+    layer = layer_of(384, 128).bfloat16()
+    layer.arrange()
+    assert layer.weight.is_contiguous()
+
+
+@pytest.mark.skipif(not linear.HAS_ONEDNN, reason="PyTorch has no oneDNN here")
+def test_a_single_row_of_a_large_matrix_is_a_sum_of_columns(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        linear, "sum_of_rows", lambda *given: calls.append(given) or sum_of_rows(*given)
+    )
+    large, small, untouched = layer_of(896, 900), layer_of(384, 128), layer_of(896, 900)
+    large.arrange()
+    small.arrange()
+    with torch.inference_mode():
+        for layer in (large, small, untouched):
+            for rows in (1, 2):
+                layer(torch.randn(rows, layer.in_features))
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("num_threads", [1, 2, 3, 4])
+def test_rows_are_summed_on_any_number_of_threads(num_threads, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: num_threads)
+    for size in (64, 6, 5):  # pieces: as many as threads at least, 2, and none
+        matrix, factors = torch.randn(37, size), torch.randn(37)
+        torch.testing.assert_close(sum_of_rows(matrix, factors), factors @ matrix)
+
+
+def test_an_arranged_layer_can_be_trained_saved_and_moved():
+    layer = layer_of(384, 128, bias=True)
+    layer.arrange()
+    x = torch.randn(3, 128)
+    layer(x).square().sum().backward()
+    expected = 2 * (x @ layer.weight.T + layer.bias).T @ x
+    torch.testing.assert_close(layer.weight.grad, expected)
+    other = layer_of(384, 128, bias=True)
+    other.load_state_dict(layer.state_dict())
+    assert torch.equal(other.weight, layer.weight)
+    half = layer.to(torch.bfloat16)
+    assert half(x.bfloat16()).dtype == torch.bfloat16
