@@ -46,12 +46,33 @@ class Linear(nn.Linear):
             if columns.is_contiguous():
                 y = sum_of_rows(columns, x.reshape(-1)).view(*x.shape[:-1], -1)
                 return y if self.bias is None else y + self.bias
-        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+        num_rows = x.numel() // self.in_features
+        missing = padded_size(num_rows) - num_rows
+        if not missing:
+            return onednn(x, self.weight, self.bias)
+        rows = x.reshape(num_rows, self.in_features)
+        y = onednn(torch.cat([rows, rows[:missing]]), self.weight, self.bias)
+        return y[:num_rows].view(*x.shape[:-1], self.out_features)
 
     @staticmethod
     def is_special(x: Tensor) -> bool:
         """Whether x is of the kind that other means than `F.linear` are for."""
         return HAS_ONEDNN and x.device.type == "cpu" and x.dtype == torch.float32
+
+
+def onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`F.linear` by oneDNN."""
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+
+
+def padded_size(rows: int) -> int:
+    """The next of eight numbers from a power of two to the next: 16, 18, 20 .. 32, 36, 40 ..
+
+    oneDNN compiles code for every number of rows that it meets, which takes 0.3 ms and 0.6 MB each
+    time, and in a batch that rows leave as they finish that is another one at every step.
+    """
+    step = 1 << max(0, rows.bit_length() - 4)
+    return -(-rows // step) * step
 
 
 def sum_of_rows(matrix: Tensor, factors: Tensor) -> Tensor:

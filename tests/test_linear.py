@@ -68,6 +68,20 @@ def test_rows_are_summed_on_any_number_of_threads(num_threads, monkeypatch):
         torch.testing.assert_close(sum_of_rows(matrix, factors), factors @ matrix)
 
 
+def test_batches_of_all_sizes_become_few_sizes(monkeypatch):
+    sizes = [linear.padded_size(rows) for rows in range(1, 4097)]
+    assert all(0 <= size - rows <= rows / 8 for rows, size in enumerate(sizes, 1))
+    assert sizes[:16] == list(range(1, 17)) and len(set(sizes)) == 80
+    seen, real = set(), linear.onednn
+    monkeypatch.setattr(linear, "onednn", lambda x, *more: seen.add(x.shape[0]) or real(x, *more))
+    layer = layer_of(384, 128)
+    with torch.inference_mode():
+        for rows in range(33, 65):
+            x = torch.randn(rows, 1, 128)
+            torch.testing.assert_close(layer(x), F.linear(x, layer.weight))
+    assert not linear.HAS_ONEDNN or seen == {36, 40, 44, 48, 52, 56, 60, 64}
+
+
 def test_an_arranged_layer_can_be_trained_saved_and_moved():
     layer = layer_of(384, 128, bias=True)
     layer.arrange()
