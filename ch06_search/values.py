@@ -147,7 +147,7 @@ class StepReader:
                 scores, new = zip(*(found[node] for node in call.nodes))
                 cost = Cost(scored_tokens=sum(new), forward_passes=len(new))
                 call.future.set_result((list(scores), cost))
-        except Exception as error:  # whoever waits gets the error
+        except BaseException as error:  # whoever waits gets the error
             for call in calls:
                 if not call.future.done():
                     call.future.set_exception(error)

@@ -50,7 +50,7 @@ def load_model(
         model = Qwen(ModelConfig.from_dict(read_json(folder / "config.json")))
     load_weights(model, folder, device, dtype)
     if model.config.tied_head:
-        tie_head(model, folder)
+        MODEL_THREAD.run(lambda: tie_head(model, folder))
     return model.eval().requires_grad_(False)
 
 

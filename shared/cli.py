@@ -50,6 +50,7 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     add("--dtype", choices=["float32", "bfloat16", "float16"], help="None: what suits the device")
     add(
         "--cache-gb",
+        dest="cache_bytes",
         type=gigabytes,
         metavar="GB",
         help="for what is being generated: decides how "
@@ -57,6 +58,7 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--prefix-cache-gb",
+        dest="prefix_cache_bytes",
         type=gigabytes,
         metavar="GB",
         help="for what was read before, in case "
@@ -145,16 +147,16 @@ def told(args: argparse.Namespace) -> dict:
 def load_llm(args: argparse.Namespace) -> LLM | RemoteLLM | RayCluster:
     """The model where the flags say: here, on a server, or on all devices of a cluster."""
     if args.base_url:
-        names = ("device", "dtype", "cache_gb", "prefix_cache_gb")
-        if given := [name for name in names if getattr(args, name) is not None]:
-            flags = ", ".join("--" + name.replace("_", "-") for name in given)
-            raise ValueError(f"{flags}: the server's own business with --base-url")
+        for name in ("device", "dtype", "cache_bytes", "prefix_cache_bytes"):
+            if getattr(args, name) is not None:
+                flag = "--" + name.replace("_bytes", "_gb").replace("_", "-")
+                raise ValueError(f"{flag} is the server's own business with --base-url")
         return RemoteLLM(args.model, base_url=args.base_url)
     options = {
         "device": args.device,
         "dtype": getattr(torch, args.dtype) if args.dtype else None,
-        "cache_bytes": args.cache_gb,
-        "prefix_cache_bytes": args.prefix_cache_gb,
+        "cache_bytes": args.cache_bytes,
+        "prefix_cache_bytes": args.prefix_cache_bytes,
     }
     if args.ray:
         return RayCluster(args.model, address=args.ray, **options)

@@ -5,9 +5,9 @@ one it is changes nothing but rounding:
 
 - PyTorch multiplies float32 with MKL, which leaves half of an AMD CPU's speed unused; oneDNN, which
   it uses for other dtypes, does not.
-- oneDNN reads a small weight matrix faster for a few rows if it is laid out column by column.
-- For a single row the time is that of reading the weights from memory, and no product in PyTorch
-  reads as fast as a sum of embeddings does.
+- oneDNN reads a narrow weight matrix faster for a few rows if it is laid out column by column.
+- For a single row of such a matrix the time is that of reading the weights from memory, and no
+  product in PyTorch reads as fast as a sum of embeddings does.
 
 benchmarks/README.md says by how much.
 """
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 LARGE = 1 << 16  # weights of a matrix that is worth reading fast
+COMPILING = 1 << 25  # multiplications that take as long as oneDNN takes to compile code
 
 
 class Linear(nn.Linear):
@@ -30,25 +31,27 @@ class Linear(nn.Linear):
     def arrange(self) -> None:
         """Lay the weights out for few rows, where that makes many rows no slower.
 
-        Measured: up to 64 rows of x are 1.1 to 1.4 times faster, more as fast as before. Not so
-        with larger matrices, nor where columns a multiple of 2,048 bytes long fight over the cache.
+        Measured: up to 64 rows of x are 1.1 to 1.4 times faster, more as fast as before. Not so if
+        both sides are longer, nor where columns a multiple of 2,048 bytes long fight over the
+        processor's cache.
         """
-        is_small = min(self.weight.shape) < 1024 and self.out_features % 512
-        if is_small and self.is_special(self.weight):
+        is_narrow = min(self.weight.shape) < 1024
+        fights_over_cache = self.out_features % 512 == 0
+        if is_narrow and not fights_over_cache and self.is_special(self.weight):
             self.weight.data = self.weight.data.t().contiguous().t()
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., in_features] -> [..., out_features]"""
         if not self.is_special(x) or self.weight.dtype != x.dtype or torch.is_grad_enabled():
             return F.linear(x, self.weight, self.bias)
-        if x.numel() == self.in_features and self.weight.numel() >= LARGE:
+        num_rows = x.numel() // self.in_features
+        if num_rows == 1 and self.weight.numel() >= LARGE and self.out_features % num_pieces() == 0:
             columns = self.weight.t()  # [in, out]
             if columns.is_contiguous():
                 y = sum_of_rows(columns, x.reshape(-1)).view(*x.shape[:-1], -1)
                 return y if self.bias is None else y + self.bias
-        num_rows = x.numel() // self.in_features
         missing = padded_size(num_rows) - num_rows
-        if not missing:
+        if missing == 0 or missing * self.weight.numel() > COMPILING:
             return onednn(x, self.weight, self.bias)
         rows = x.reshape(num_rows, self.in_features)
         y = onednn(torch.cat([rows, rows[:missing]]), self.weight, self.bias)
@@ -75,25 +78,26 @@ def padded_size(rows: int) -> int:
     return -(-rows // step) * step
 
 
+def num_pieces() -> int:
+    """Into how many pieces `sum_of_rows` cuts a row: a power of two, one or two for each thread."""
+    return 1 << (torch.get_num_threads() - 1).bit_length()
+
+
 def sum_of_rows(matrix: Tensor, factors: Tensor) -> Tensor:
     """The rows of a contiguous matrix [N, D], each times its factor [N], added up; [D].
 
-    As a sum of embeddings. Each row is cut into pieces, one or two for every thread.
+    As a sum of embeddings. D must be a multiple of `num_pieces()`, so that all threads have work.
     """
-    num_rows, size = matrix.shape
-    num_pieces = 1 << (torch.get_num_threads() - 1).bit_length()
-    if size % num_pieces:
-        num_pieces = 1
+    num_rows, pieces = len(matrix), num_pieces()
     return F.embedding_bag(
-        piece_numbers(num_rows, num_pieces),
-        matrix.view(num_rows * num_pieces, -1),
-        per_sample_weights=factors.expand(num_pieces, num_rows),
+        piece_numbers(num_rows, pieces),
+        matrix.view(num_rows * pieces, -1),
+        per_sample_weights=factors.expand(pieces, num_rows),
         mode="sum",
     ).flatten()
 
 
 @cache
-def piece_numbers(num_rows: int, num_pieces: int) -> Tensor:
-    """Which pieces are every row's first ones, second ones and so on, [num_pieces, num_rows]."""
-    numbers = torch.arange(num_rows * num_pieces, dtype=torch.int32)
-    return numbers.view(num_rows, num_pieces).t().contiguous()
+def piece_numbers(num_rows: int, pieces: int) -> Tensor:
+    """Which pieces are every row's first ones, second ones and so on, [pieces, num_rows]."""
+    return torch.arange(num_rows * pieces, dtype=torch.int32).view(-1, pieces).t().contiguous()

@@ -5,7 +5,7 @@
     outs[0].completions[2].text
 
 Any number of threads may call it at once. All requests in flight are merged into one batch, which
-is where the speed comes from; the model runs in a thread of its own (`shared/model_thread.py`).
+is where the speed comes from; all models run in one thread (`shared/model_thread.py`).
 """
 
 from __future__ import annotations
@@ -242,10 +242,10 @@ class LLM:
     def _submit(self, work: Request | ScoreRequest) -> None:
         """Leave work for the model thread."""
         with self._lock:
-            self._inbox.append(work)
             if not self._working:
+                MODEL_THREAD.repeat(self._work)  # it waits for the lock
                 self._working = True
-                MODEL_THREAD.repeat(self._work)
+            self._inbox.append(work)
 
     def _work(self) -> bool:
         """In the model thread: take in what has arrived and advance the batch by one token.
@@ -268,7 +268,7 @@ class LLM:
             self._score(scores)
             if self._batch.has_work:
                 self._batch.step()
-        except Exception as error:  # whoever waits gets the error, and the thread goes on
+        except BaseException as error:  # whoever waits gets the error, and the thread goes on
             self._batch.abandon(error)
             for work in scores:
                 if not work.future.done():

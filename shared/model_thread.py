@@ -3,16 +3,18 @@
 PyTorch computes with OpenMP, which keeps helper threads for every thread that computes. Once a
 process has more of them than cores, GNU OpenMP lets them sleep between any two operations, and
 small operations take twice as long. So no generator or scorer computes in the thread that calls it.
-All hand their work to this thread, which takes turns between them:
+All hand their work to this thread, which takes turns between them (on a GPU too: it is simpler):
 
-    MODEL_THREAD.run(lambda: reward_model(ids))     # call it there, and wait for what it returns
-    MODEL_THREAD.repeat(llm.step)                   # call it there for as long as it returns True
+    MODEL_THREAD.run(lambda: model(ids))    # call it there, and wait for what it returns
+    MODEL_THREAD.repeat(take_turn)          # call it there for as long as it returns True
 
-The thread is there while there is work.
+The thread is there while there is work. What runs in it must not wait for other work of its own:
+no `LLM.generate` or `LLM.score` there.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from typing import TypeVar
 
 from shared.threads import wait_for
 
+log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
@@ -33,13 +36,18 @@ class ModelThread:
         self._thread: threading.Thread | None = None
 
     def run(self, function: Callable[[], Result]) -> Result:
-        """What `function` returns or raises when it is called in the thread."""
+        """What `function` returns or raises when it is called in the thread.
+
+        Whoever is interrupted while it waits takes it back, unless it has begun.
+        """
         if threading.current_thread() is self._thread:
             return function()
         future: Future = Future()
 
         def task() -> bool:
             """Call it once."""
+            if not future.set_running_or_notify_cancel():
+                return False
             try:
                 future.set_result(function())
             except BaseException as error:  # whoever waits gets it, and the thread goes on
@@ -47,16 +55,23 @@ class ModelThread:
             return False
 
         self.repeat(task)
-        return wait_for(future)
+        try:
+            return wait_for(future)
+        finally:
+            future.cancel()  # of no effect if it has begun
 
     def repeat(self, task: Callable[[], bool]) -> None:
-        """Call `task`, which must not raise, in turn with others for as long as it returns True."""
+        """Call `task` in turn with others for as long as it returns True.
+
+        It should not raise: nobody is there to be told, so it is logged, and not called again.
+        """
         with self._lock:
-            self._tasks.append(task)
             if self._thread is None:
                 # Not a daemon, even if the caller is: Python must not end while it frees tensors.
-                self._thread = threading.Thread(target=self._work, name="models", daemon=False)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name="models", daemon=False)
+                thread.start()  # it waits for the lock
+                self._thread = thread
+            self._tasks.append(task)
 
     def _work(self) -> None:
         """Call the tasks in turn until none is left."""
@@ -66,7 +81,12 @@ class ModelThread:
                     self._thread = None
                     return
                 task = self._tasks.popleft()
-            if task():
+            try:
+                again = task()
+            except BaseException:
+                log.exception("a task of the model thread failed")
+                again = False
+            if again:
                 with self._lock:
                     self._tasks.append(task)
 

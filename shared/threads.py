@@ -61,8 +61,8 @@ def wait_for(future: Future) -> Any:
         try:
             return future.result(timeout=0.5)
         except TimeoutError:
-            if future.done():  # then the error is the work's own
-                raise
+            if future.done():  # meanwhile, or the error is the work's own
+                return future.result()
 
 
 def wait_for_one(done: queue.SimpleQueue) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -30,7 +31,7 @@ from shared.problems import Problem
 from shared.records import Record
 from shared.sampler import SamplingParams
 from shared.solution import Completion, Cost, Solution
-from shared.threads import run_threads
+from shared.threads import run_threads, wait_for
 
 PROBLEMS = [Problem(f"{i} + 1 =", str(i + 1), f"p/{i}", "sums") for i in range(40)]
 LLM = SimpleNamespace(name="stand-in")
@@ -375,6 +376,21 @@ def test_an_interruption_at_any_moment_loses_nothing_that_was_finished(tmp_path)
 def test_without_a_file_an_interruption_says_that_nothing_was_saved():
     with pytest.raises(KeyboardInterrupt, match="nothing was saved"):
         evaluate(fails_at(20, error=KeyboardInterrupt()), LLM, PROBLEMS)
+
+
+def test_a_result_that_comes_just_as_a_wait_ends_is_no_timeout():
+    class Late(Future):
+        def result(self, timeout=None):
+            if not self.done():
+                self.set_result(7)
+                raise TimeoutError
+            return super().result(timeout)
+
+    assert wait_for(Late()) == 7
+    failed = Future()
+    failed.set_exception(TimeoutError("the work's own"))
+    with pytest.raises(TimeoutError, match="own"):
+        wait_for(failed)
 
 
 def test_run_threads_keeps_every_result_one_at_a_time():

@@ -8,6 +8,7 @@ import torch
 from hub_models import random_hub_model
 from torch import Tensor
 
+from shared.attention import look
 from shared.kv_cache import BLOCK_ROWS, BranchCache, KVCache, rows_by_length
 from shared.model import ModelConfig, Qwen
 
@@ -290,3 +291,19 @@ def prompt_tokens(rows: list, prompt_of: list[int], cache: BranchCache) -> list[
     """The tokens of prompt 0, cut from any row that continues it."""
     row = rows[prompt_of.index(0)]
     return list(row[: int(cache.prompts.lengths[0])])
+
+
+@pytest.mark.parametrize("head_dim", [32, 128])
+@pytest.mark.parametrize("num_queries", [1, 15, 16])
+def test_a_look_is_a_softmax_and_tells_its_weight(head_dim, num_queries):
+    generator = torch.Generator().manual_seed(0)
+    q = torch.randn(3, 2, num_queries, head_dim, generator=generator)
+    k, v = torch.randn(2, 3, 2, 11, head_dim, generator=generator)
+    bias = torch.zeros(3, 1, 1, 11)
+    bias[1, ..., 7:] = -torch.inf
+    scores = q.double() @ k.double().mT / head_dim**0.5 + bias
+    mixed, log_sum = look(q, k, v, bias)
+    torch.testing.assert_close(
+        mixed.double(), scores.softmax(-1) @ v.double(), rtol=1e-4, atol=1e-5
+    )
+    torch.testing.assert_close(log_sum[..., 0].double(), scores.logsumexp(-1), rtol=1e-4, atol=1e-5)

@@ -57,15 +57,19 @@ def test_a_single_row_of_a_large_matrix_is_a_sum_of_columns(monkeypatch):
         for layer in (large, small, untouched):
             for rows in (1, 2):
                 layer(torch.randn(rows, layer.in_features))
+        assert len(calls) == 1
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 200)
+        x = torch.randn(1, large.in_features)  # 896 columns cannot be shared by 256
+        torch.testing.assert_close(large(x), F.linear(x, large.weight))
     assert len(calls) == 1
 
 
 @pytest.mark.parametrize("num_threads", [1, 2, 3, 4])
 def test_rows_are_summed_on_any_number_of_threads(num_threads, monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: num_threads)
-    for size in (64, 6, 5):  # pieces: as many as threads at least, 2, and none
-        matrix, factors = torch.randn(37, size), torch.randn(37)
-        torch.testing.assert_close(sum_of_rows(matrix, factors), factors @ matrix)
+    assert num_threads <= linear.num_pieces() < 2 * num_threads
+    matrix, factors = torch.randn(37, 64), torch.randn(37)
+    torch.testing.assert_close(sum_of_rows(matrix, factors), factors @ matrix)
 
 
 def test_batches_of_all_sizes_become_few_sizes(monkeypatch):
@@ -80,6 +84,10 @@ def test_batches_of_all_sizes_become_few_sizes(monkeypatch):
             x = torch.randn(rows, 1, 128)
             torch.testing.assert_close(layer(x), F.linear(x, layer.weight))
     assert not linear.HAS_ONEDNN or seen == {36, 40, 44, 48, 52, 56, 60, 64}
+    seen.clear()
+    with torch.inference_mode():
+        layer_of(4864, 896)(torch.randn(513, 896))  # to compute 63 rows more would take longer
+    assert not linear.HAS_ONEDNN or seen == {513}
 
 
 def test_an_arranged_layer_can_be_trained_saved_and_moved():

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from shared import LLM, SamplingParams
-from shared.model_thread import MODEL_THREAD, ModelThread
+from shared.model_thread import ModelThread
 from shared.scorers import ProcessRewardModel
 
 
@@ -67,6 +67,44 @@ def test_results_reach_those_who_asked_for_them():
         ]
 
 
+def test_a_task_that_raises_is_dropped_and_the_others_go_on(caplog):
+    thread = ModelThread()
+
+    def task() -> bool:
+        raise SystemExit("not for you")
+
+    thread.repeat(task)
+    assert thread.run(lambda: 7) == 7
+    assert "not for you" in caplog.text
+    with pytest.raises(SystemExit):
+        thread.run(task)
+    assert thread.run(lambda: 7) == 7
+
+
+def test_no_thread_can_be_started_and_later_one_can(monkeypatch):
+    thread = ModelThread()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError))
+        with pytest.raises(RuntimeError):
+            thread.run(lambda: 7)
+    assert thread.run(lambda: 7) == 7
+
+
+def test_who_is_interrupted_while_it_waits_takes_its_task_back(monkeypatch):
+    thread, go, called = ModelThread(), threading.Event(), []
+    thread.repeat(lambda: go.wait(10) and False)
+
+    def interrupted(future):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shared.model_thread.wait_for", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            thread.run(lambda: called.append(1))
+    go.set()
+    assert thread.run(lambda: 7) == 7 and not called
+
+
 def test_generators_and_scorers_compute_in_it_and_nowhere_else(monkeypatch):
     """Two threads that compute slow each other down (see the module's text)."""
     llm, reward_model = LLM("tiny", device="cpu"), ProcessRewardModel.from_folder(device="cpu")
@@ -74,8 +112,10 @@ def test_generators_and_scorers_compute_in_it_and_nowhere_else(monkeypatch):
     for decoder in (llm.model.model, reward_model.model):
         decoder.register_forward_pre_hook(lambda *_: threads.add(threading.current_thread().name))
     with ThreadPoolExecutor(4) as pool:
-        pool.map(lambda i: llm.generate("1+1=", SamplingParams(max_tokens=8, seed=i)), range(4))
-        pool.map(lambda i: llm.score("1+1=", "2"), range(4))
+        params = [SamplingParams(max_tokens=8, seed=i) for i in range(4)]
+        made = pool.map(lambda p: llm.generate("1+1=", p), params)
+        scored = pool.map(lambda i: llm.score("1+1=", "2"), range(4))
         scores = pool.map(lambda i: reward_model.step_scores("What is 1+1?", ["1+1=2"]), range(4))
     assert all(0 < steps[-1] < 1 for (steps,) in scores)
-    assert threads == {"models"} and MODEL_THREAD.run(lambda: True)
+    assert len(list(made)) == len(list(scored)) == 4
+    assert threads == {"models"}

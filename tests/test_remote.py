@@ -400,4 +400,4 @@ def test_a_script_takes_a_server(url, tmp_path, capsys):
     assert "the server's own business" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         run_script("--base-url", url, "--cache-gb", "1")
-    assert "--cache-gb: the server's own business" in capsys.readouterr().err
+    assert "--cache-gb is the server's own business" in capsys.readouterr().err
