@@ -60,6 +60,12 @@ class KVCache:
         return sum(tensor.nbytes for tensor in self.keys + self.values)
 
     @property
+    def bytes_per_token(self) -> int:
+        """Bytes of a token's keys and values."""
+        _, num_kv_heads, _, head_dim = self.keys[0].shape
+        return 2 * len(self.keys) * num_kv_heads * head_dim * self.keys[0].itemsize
+
+    @property
     def device(self) -> torch.device:
         """Where keys and values are."""
         return self.keys[0].device

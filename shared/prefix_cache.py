@@ -65,18 +65,24 @@ class PrefixCache:
         """Remember `ids`, of which a cache's row holds the keys and values from `offset` on."""
         if not self.max_bytes:
             return
-        known, last = 0, self.root
+        known, known_bytes, last = 0, 0, self.root
         for node, length in self._walk(ids):
             known += length
             last = node if length == len(node.tokens) else self._split(node, length)
+            known_bytes += last.num_bytes
+        new_bytes = (len(ids) - known) * cache.bytes_per_token
         if known == len(ids) or known < offset:  # nothing new, or what comes between was forgotten
             return
+        if known_bytes + new_bytes > self.max_bytes:
+            return
+        if self.num_bytes + new_bytes > self.max_bytes:
+            # A little more than there must be, so that it is not done every time.
+            room = max(new_bytes, self.max_bytes // 10)
+            self._forget(max(self.max_bytes - room, known_bytes))
         keys, values = cache.read_row(row, known - offset)
         node = Node(ids[known:], keys, values, last, last_used=next(self.clock))
         last.children[ids[known]] = node
         self.num_bytes += node.num_bytes
-        if self.num_bytes > self.max_bytes:
-            self._forget()
 
     def _walk(self, ids: list[int]) -> Iterator[tuple[Node, int]]:
         """Follow the tree along `ids`: each node, and how many of its tokens are as in `ids`."""
@@ -104,13 +110,13 @@ class PrefixCache:
         head.children[node.tokens[0]] = node
         return head
 
-    def _forget(self) -> None:
-        """Drop the least recently used ends until a tenth of the budget is free."""
-        while self.num_bytes > 0.9 * self.max_bytes:
+    def _forget(self, max_bytes: int) -> None:
+        """Drop the least recently used ends until at most so much is left."""
+        while self.num_bytes > max_bytes:
             for leaf in sorted(self._leaves(), key=lambda node: node.last_used):
                 del leaf.parent.children[leaf.tokens[0]]
                 self.num_bytes -= leaf.num_bytes
-                if self.num_bytes <= 0.9 * self.max_bytes:
+                if self.num_bytes <= max_bytes:
                     return
 
     def _leaves(self) -> list[Node]:

@@ -104,6 +104,30 @@ def test_what_was_not_used_for_longest_is_forgotten_first(random_llm):
     assert found == [10, 0, 10, 10]
 
 
+def test_room_is_made_before_a_text_is_copied_and_never_by_forgetting_its_own_beginning(
+    random_llm, monkeypatch
+):
+    model = random_llm.model
+    token_bytes = model.config.cache_bytes_per_token(model.dtype)
+    prefixes = PrefixCache(25 * token_bytes)
+    held = []
+    real = KVCache.read_row
+    monkeypatch.setattr(
+        KVCache, "read_row", lambda *given: held.append(prefixes.num_bytes) or real(*given)
+    )
+    beginning = list(range(10))
+    with torch.inference_mode():
+        for ids in ([20] * 10, beginning, beginning + [30] * 12, [40] * 26, beginning + [31] * 14):
+            read(model, [ids], [len(ids) - 1], prefixes)
+    assert [num_bytes // token_bytes for num_bytes in held] == [0, 10, 10, 10]  # 26 are too many
+    assert prefixes.num_bytes == 24 * token_bytes
+    found = [
+        prefixes.load(ids, row_of(model), 0, len(ids))
+        for ids in ([20] * 10, beginning + [30] * 12, beginning + [31] * 14)
+    ]
+    assert found == [0, 10, 24]
+
+
 def test_common_length():
     assert common_length([1, 2, 3], [1, 2, 3]) == 3
     assert common_length([1, 2, 3], [1, 2]) == 2
