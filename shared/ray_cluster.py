@@ -14,6 +14,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ from shared.llm import LLM
 from shared.threads import run_threads
 
 log = logging.getLogger(__name__)
+PATIENCE = 15.0  # seconds in which a run that just ended gives its devices back
 THREADS = 64  # problems that a worker has under way at most; more wait at its door
 
 
@@ -59,9 +61,11 @@ class RayCluster:
         ray = connect(address)
         self.name = str(model)
         on_gpus = "GPU" in ray.cluster_resources() and llm_options.get("device") != "cpu"
-        count = int(ray.available_resources().get("GPU" if on_gpus else "CPU", 0))
-        if count == 0:
-            raise ConnectionError("no device of the Ray cluster is free: see `ray status`")
+        deadline = time.monotonic() + PATIENCE
+        while not (count := int(ray.available_resources().get("GPU" if on_gpus else "CPU", 0))):
+            if time.monotonic() > deadline:
+                raise ConnectionError("no device of the Ray cluster is free: see `ray status`")
+            time.sleep(0.2)
         share = {"num_gpus": 1, "num_cpus": 0} if on_gpus else {"num_cpus": 1}
         actor = ray.remote(**share, max_concurrency=THREADS, concurrency_groups={"cancel": 1})
         start = partial(actor(Worker).remote, self.name, llm_options)
