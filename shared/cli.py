@@ -62,7 +62,7 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
         type=gigabytes,
         metavar="GB",
         help="for what was read before, in case "
-        "that it comes again; None: an eighth of the free memory, at most 0.4",
+        "that it comes again; None: an eighth of the free memory, at most 0.27",
     )
     add("--threads", type=int, default=64, help="questions worked on at the same time")
     add("--out", metavar="FILE.jsonl", help="write a record a problem; go on where it ended")

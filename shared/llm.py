@@ -38,7 +38,7 @@ from shared.tokenizer import Tokenizer
 
 Prompt = str | list[int]
 Messages = list[dict[str, str]]
-PREFIX_BYTES = 384 << 20  # what a search of the shipped model with 16 beams on 64 questions holds
+PREFIX_BYTES = 256 << 20  # a search of the shipped model, 16 beams on 64 questions, needs no more
 CANCELLED = "the model was told to cancel what it was working on"
 
 
@@ -69,7 +69,7 @@ class LLM:
         `cache_bytes` bounds the keys and values of what is being generated, and so how many
         completions live at once (the others wait); by default it is half of the memory that is
         free. `prefix_cache_bytes` bounds those of earlier texts, kept in case that another text
-        begins alike; by default 384 MiB, or an eighth of what is free if that is less, and 0
+        begins alike; by default 256 MiB, or an eighth of what is free if that is less, and 0
         switches it off. A search with a large model may want more.
         """
         folder = resolve_folder(model)
