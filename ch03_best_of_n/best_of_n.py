@@ -75,6 +75,7 @@ def reward(reward_model: ProcessRewardModel, aggregate: str = "last") -> Scorer:
     """
 
     def scorer(llm: LLM, question: str, completions: list[Completion]) -> list[float]:
+        """Each completion's steps, aggregated."""
         steps = reward_model.step_scores(question, [c.text for c in completions])
         return [aggregate_scores(scores, aggregate) for scores in steps]
 
@@ -170,6 +171,7 @@ def ranked_by(measure: str, choose: Callable = best_answer) -> Choose:
     """`choose` on pooled samples with the scores of one measure, for `accuracy_at`."""
 
     def chosen(samples: list[Sample]) -> str | None:
+        """The answer of these samples."""
         return choose([s.answer for s in samples], [score_of(s, measure) for s in samples])
 
     return chosen

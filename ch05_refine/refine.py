@@ -127,6 +127,7 @@ def reward(reward_model: ProcessRewardModel, aggregate: str = "last") -> Gate:
     """
 
     def gate(llm: LLM, question: str, solution: Completion) -> float:
+        """The solution's steps, aggregated."""
         (scores,) = reward_model.step_scores(question, [solution.text])
         return aggregate_scores(scores, aggregate)
 

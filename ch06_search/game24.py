@@ -203,6 +203,7 @@ def states_judged(games: list[tuple[list[int], int]], judge: Judge, breadth: int
     asked = []
 
     def counting(states: list[Numbers], target: int) -> list[float]:
+        """`judge`, counted."""
         asked.append(len(states))
         return judge(states, target)
 

@@ -184,6 +184,7 @@ def _load_math_verify() -> Callable[[str, str], bool]:
     extraction = [LatexExtractionConfig(normalization_config=config)]
 
     def verify_equal(a: str, b: str) -> bool:
+        """Whether two answers in LaTeX are equal by computer algebra."""
         x, y = (
             parse(f"${text}$", extraction, fallback_mode="no_fallback", parsing_timeout=None)
             for text in (a, b)

@@ -16,7 +16,7 @@ from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import Bbox
 
 # Okabe and Ito's palette: told apart with any colour vision, and in grey by its lightness.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 STYLE = {
     "figure.figsize": (7.0, 4.2),
     "figure.dpi": 110,
@@ -61,7 +61,7 @@ def plot_accuracy_against_tokens(rows: list[dict], ax: Axes) -> list[Annotation]
         ax.errorbar(x, y, interval, fmt="o", capsize=3, color=COLORS[i % len(COLORS)])
     tokens = [row["tokens_per_problem"] for row in rows]
     ax.set_xscale("log")
-    ax.set_xlim(min(tokens) / 2, max(tokens) * 4)  # room for the labels
+    ax.set_xlim(min(tokens) / 2, max(tokens) * 12)  # room for the labels
     ax.set_xlabel("generated tokens a problem (logarithmic)")
     accuracy_axis(ax)
     return label_points(ax, rows)

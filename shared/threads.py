@@ -27,11 +27,13 @@ def run_threads(
     stopped, keeping = threading.Event(), threading.Lock()
 
     def keep_unless_stopped(result: Any) -> None:
+        """One result at a time, and none after the end."""
         with keeping:
             if not stopped.is_set():
                 keep(result)
 
     def work_until_empty() -> None:
+        """What each thread does."""
         while not stopped.is_set():
             try:
                 item = waiting.get_nowait()

@@ -74,6 +74,7 @@ def answering(llm: LLM, problems: list[Problem], pool: list[list[Completion]]) -
     greedy_params = SamplingParams(temperature=0, max_tokens=MAX_TOKENS)
 
     def greedy(instruction: str) -> list[bool]:
+        """Which problems the likeliest completion after this instruction solves."""
         completions = sample(llm, problems, instruction, greedy_params)
         return [is_right(c, p) for (c,), p in zip(completions, problems)]
 
@@ -141,6 +142,7 @@ def revising(llm: LLM, problems: list[Problem], pool: list[list[Completion]]) ->
     )
 
     def total(**wanted: bool) -> int:
+        """How many problems have these outcomes, the others being whatever they are."""
         names = ("before", "after", "praised")
         return sum(
             count
