@@ -6,6 +6,7 @@ r"""Chain of thought: a model that writes down its steps answers what it cannot 
 
 Methods:
     direct            only the answer, no working
+    prefilled         the same, its `\boxed{` already written: a real model has no room for steps
     cot               "Think step by step" (zero-shot, Kojima 2022)
     few-shot          the same after worked training problems (Wei 2022)
     cot-decoding      no request for steps; the n likeliest first tokens (Wang & Zhou 2024)
@@ -38,6 +39,7 @@ from shared.tiny.word_problems import sample_problem, sample_solution
 
 GREEDY = SamplingParams(temperature=0, max_tokens=700)
 WAIT = "\nWait"
+OPEN_BOX = "\\boxed{"
 FORCE_ANSWER = "\nThe answer is \\boxed{"
 ANSWER_TOKENS = 32  # room for a forced answer
 END_THINKING = (  # the sentence with which Qwen3 stops a thought (Yang 2025, "thinking budget")
@@ -125,6 +127,21 @@ def go_on(
     ids = written + given + rest.token_ids
     text = llm.tokenizer.decode(token for token in ids if token not in llm.stop_ids)
     return Completion(text, ids, logprobs, rest.finish_reason, top), output.cost
+
+
+def prefilled_answer(
+    llm: LLM, problem: Problem, *, n: int = 1, params: SamplingParams = GREEDY
+) -> Solution:
+    """Begin the reply with an open box, so that nothing can stand before the answer.
+
+    Asked for the answer alone, a real model often writes its steps all the same: for it, this is
+    the direct answer. There is one reply, whatever `n` is.
+    """
+    asked = prompts.ask(problem.question, prompts.DIRECT)
+    prompt = llm.tokenizer.encode_chat(asked, enable_thinking=False)
+    short = replace(params, max_tokens=ANSWER_TOKENS)
+    completion, cost = go_on(llm, prompt, Completion("", [], [], "length"), OPEN_BOX, short)
+    return solution_of([completion], cost)
 
 
 def answer_confidence(llm: LLM, completion: Completion, answer: str | None) -> float:
@@ -253,6 +270,7 @@ def thinking(
 
 METHODS = {  # name on the command line: the function, and its own flags
     "direct": (direct_answer, ()),
+    "prefilled": (prefilled_answer, ()),
     "cot": (chain_of_thought, ()),
     "few-shot": (few_shot, ("shots",)),
     "cot-decoding": (cot_decoding, ()),

@@ -17,10 +17,10 @@ from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from shared.json_files import read_json
 from shared.linear import Linear
 from shared.model import ModelConfig, Qwen
 from shared.model_thread import MODEL_THREAD
-from shared.tokenizer_files import read_json
 
 TINY_FOLDER = Path(__file__).parent / "tiny" / "checkpoint"
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")

@@ -169,8 +169,12 @@ def main() -> None:
     """Make a pool from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add_common_flags(parser)
+    parser.add_argument(
+        "--no-judge", dest="judged", action="store_false", help="do not ask the model to judge"
+    )
     parser.set_defaults(n=16)
-    run(sample_pool, parser.parse_args())
+    args = parser.parse_args()
+    run(sample_pool, args, judged=args.judged)
 
 
 if __name__ == "__main__":

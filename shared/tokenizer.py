@@ -29,11 +29,11 @@ from shared.chat_template import (
     read_chat_template,
     render_chat,
 )
+from shared.json_files import read_json
 from shared.tokenizer_files import (
     QWEN_PATTERN,
     Vocabulary,
     added_tokens_of,
-    read_json,
     read_vocabulary,
 )
 

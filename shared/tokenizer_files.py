@@ -5,9 +5,10 @@ reproduce to the letter (another model than byte-level BPE, another normaliser o
 is refused, naming the file.
 """
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from shared.json_files import read_json
 
 QWEN_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
@@ -26,16 +27,6 @@ class Vocabulary(NamedTuple):
     added: dict[str, tuple[int, bool]]  # plain text -> (id, is it special?)
     pattern: str = QWEN_PATTERN
     nfc: bool = True
-
-
-def read_json(path: Path, optional: bool = False) -> dict[str, Any]:
-    """The object in a JSON file; {} for an absent optional one. Errors name the file."""
-    if optional and not path.exists():
-        return {}
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON, download it again: {error}") from error
 
 
 def read_vocabulary(folder: Path) -> Vocabulary:
