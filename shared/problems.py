@@ -95,8 +95,8 @@ def load_problems(
         problems = read_problems(Path(name), Path(name).stem)
     else:
         raise ValueError(
-            f"unknown problem set {name!r}; give word, word:hard, gsm8k, math500, math500:100, gym:<task> "
-            "or the path of a .jsonl or .json file"
+            f"unknown problem set {name!r}; give word, word:hard, gsm8k, math500, math500:100, "
+            "gym:<task> or the path of a .jsonl or .json file"
         )
     if seed != 0:
         random.Random(seed).shuffle(problems)
