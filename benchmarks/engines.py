@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from shared import LLM, SamplingParams
 from shared.checkpoint import weight_files
-from shared.model import ModelConfig
+from shared.decoder.model import ModelConfig
 
 Generate = Callable[[list[list[int]], SamplingParams], list[list[int]]]
 

@@ -42,7 +42,7 @@ from workloads import (
 )
 
 from shared.checkpoint import resolve_folder
-from shared.model import ModelConfig
+from shared.decoder.model import ModelConfig
 
 RUNNER = Path(__file__).parent / "run_engine.py"
 BATCHES = (1, 4, 16)  # prompts a batch, besides all of them

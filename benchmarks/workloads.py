@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from shared import load_problems, prompts
 from shared.checkpoint import TINY_FOLDER, WEIGHTS
-from shared.model import ModelConfig, Qwen
+from shared.decoder.model import ModelConfig, Qwen
 from shared.tokenizer import Tokenizer
 
 SHIPPED, RANDOM, GIVEN = "tiny", "random Qwen3-0.6B", "given"  # whose weights

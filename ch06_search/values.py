@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,10 +17,10 @@ import torch
 
 from shared import LLM, Cost, prompts
 from shared.arithmetic import wrong_equations
-from shared.model import Qwen
-from shared.model_thread import MODEL_THREAD
-from shared.prefill import read, token_logprobs
-from shared.prefix_cache import PrefixCache
+from shared.decoder.model import Qwen
+from shared.engine.inbox import Inbox
+from shared.engine.prefill import batches_by_length, read, token_logprobs
+from shared.engine.prefix_cache import PrefixCache
 from shared.scorers import ProcessRewardModel, encode_steps
 from shared.threads import wait_for
 
@@ -122,8 +121,7 @@ class StepReader:
         self.prefixes = PrefixCache(max_bytes)
         self.known: WeakKeyDictionary[Node, tuple[list[int], float]] = WeakKeyDictionary()
         self.questions: set[str] = set()  # that have been read
-        self.lock = threading.Lock()  # guards what follows
-        self.inbox: list[Call] = []
+        self.inbox: Inbox[Call] = Inbox(self.work)
 
     def __reduce__(self) -> tuple:
         """Sent to a worker of a Ray cluster it is made anew there: what was read stays here."""
@@ -132,15 +130,11 @@ class StepReader:
     def __call__(self, llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
         """The score of each node's last step, 0 to 1."""
         call = Call(question, nodes)
-        with self.lock:
-            self.inbox.append(call)
-        MODEL_THREAD.repeat(self.work)
+        self.inbox.put(call)
         return wait_for(call.future)
 
-    def work(self) -> bool:
+    def work(self, calls: list[Call]) -> bool:
         """In the model thread: read what waits, for all who called meanwhile. Returns False."""
-        with self.lock:
-            calls, self.inbox = self.inbox, []
         try:
             found = self.score({node: call.question for call in calls for node in call.nodes})
             for call in calls:
@@ -174,13 +168,10 @@ class StepReader:
 
     def read_all(self, waiting: list[Unread]) -> dict[Node, tuple[float, int]]:
         """Read nodes with about as many new tokens together, in batches of bounded size."""
-        waiting = sorted(waiting, key=lambda each: len(each.ids) - each.start)
+        lengths = [len(each.ids) - each.start for each in waiting]
         found = {}
-        while waiting:
-            most = len(waiting[-1].ids) - waiting[-1].start
-            size = min(BATCH_ROWS, max(1, BATCH_TOKENS // most))
-            found |= self.read_batch(batch := waiting[-size:])
-            waiting = waiting[: -len(batch)]
+        for numbers in batches_by_length(lengths, BATCH_TOKENS, BATCH_ROWS):
+            found |= self.read_batch([waiting[i] for i in numbers])
         return found
 
     def read_batch(self, batch: list[Unread]) -> dict[Node, tuple[float, int]]:

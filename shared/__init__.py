@@ -2,9 +2,9 @@
 
 from shared.answers import answers_match, extract_answer
 from shared.checkpoint import load_model
+from shared.decoder.sampler import SamplingParams
 from shared.llm import LLM
 from shared.problems import Problem, load_problems
-from shared.sampler import SamplingParams
 from shared.solution import Completion, Cost, RequestOutput, Solution
 from shared.tokenizer import Tokenizer
 

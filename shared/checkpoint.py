@@ -17,10 +17,8 @@ from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from shared.decoder.model import ModelConfig, Qwen
 from shared.json_files import read_json
-from shared.linear import Linear
-from shared.model import ModelConfig, Qwen
-from shared.model_thread import MODEL_THREAD
 
 TINY_FOLDER = Path(__file__).parent / "tiny" / "checkpoint"
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -50,7 +48,7 @@ def load_model(
         model = Qwen(ModelConfig.from_dict(read_json(folder / "config.json")))
     load_weights(model, folder, device, dtype)
     if model.config.tied_head:
-        MODEL_THREAD.run(lambda: tie_head(model, folder))
+        tie_head(model, folder)
     return model.eval().requires_grad_(False)
 
 
@@ -145,18 +143,11 @@ def load_weights(
         files = some_of(path.name for path in paths)
         raise ValueError(f"{folder}: {some_of(missing)} not found in {files}")
 
-    def convert() -> None:
-        """Give each parameter its tensor."""
-        module.load_state_dict(
-            {name: tensor.to(device, dtype) for name, tensor in tensors.items()},
-            assign=True,
-            strict=False,
-        )
-        for layer in module.modules():
-            if isinstance(layer, Linear):
-                layer.arrange()
-
-    MODEL_THREAD.run(convert)
+    module.load_state_dict(
+        {name: tensor.to(device, dtype) for name, tensor in tensors.items()},
+        assign=True,
+        strict=False,
+    )
 
 
 def tie_head(model: Qwen, folder: Path) -> None:

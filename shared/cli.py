@@ -18,13 +18,13 @@ from functools import partial
 import torch
 
 from shared.checkpoint import resolve_folder
+from shared.decoder.model import ModelConfig
+from shared.decoder.sampler import SamplingParams
 from shared.evaluate import Evaluation, Technique, evaluate
 from shared.llm import LLM
-from shared.model import ModelConfig
 from shared.problems import load_problems
 from shared.ray_cluster import RayCluster
 from shared.remote import RemoteLLM
-from shared.sampler import SamplingParams
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):

@@ -25,9 +25,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from shared.answers import answers_match
+from shared.decoder.model import ModelConfig
 from shared.intervals import PairedComparison, paired_bootstrap, wilson_interval
 from shared.llm import LLM
-from shared.model import ModelConfig
 from shared.problems import Problem
 from shared.ray_cluster import RayCluster
 from shared.records import Record, append, read_records, read_settings, resume

@@ -5,33 +5,29 @@
     outs[0].completions[2].text
 
 Any number of threads may call it at once. All requests in flight are merged into one batch, which
-is where the speed comes from; all models run in one thread (`shared/model_thread.py`).
+is where the speed comes from; all models run in one thread (`shared/engine/model_thread.py`).
 """
 
 from __future__ import annotations
 
 import queue
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass, field
+from concurrent.futures import CancelledError
 
 import psutil
 import torch
 
 from shared.checkpoint import load_model, resolve_folder, stop_token_ids
-from shared.generate import BatchGenerator, Request
-from shared.model import Qwen
-from shared.model_thread import MODEL_THREAD
-from shared.prefill import (
-    PREFILL_TOKENS,
-    Measure,
-    score_tokens,
-    token_certainties,
-    token_logprobs,
-)
-from shared.prefix_cache import PrefixCache
-from shared.sampler import SamplingParams
+from shared.decoder.model import Qwen
+from shared.decoder.sampler import SamplingParams
+from shared.engine.fast_paths import speed_up
+from shared.engine.generator import BatchGenerator
+from shared.engine.inbox import Inbox
+from shared.engine.model_thread import MODEL_THREAD
+from shared.engine.prefill import Measure, token_certainties, token_logprobs
+from shared.engine.prefix_cache import PrefixCache
+from shared.engine.request import Request
+from shared.engine.scoring import ScoreRequest, answer_scores
 from shared.solution import RequestOutput
 from shared.threads import wait_for
 from shared.tokenizer import Tokenizer
@@ -42,14 +38,8 @@ PREFIX_BYTES = 256 << 20  # a search of the shipped model, 16 beams on 64 questi
 CANCELLED = "the model was told to cancel what it was working on"
 
 
-@dataclass(eq=False)
-class ScoreRequest:
-    """A text to be scored; `future` receives the log-probabilities of the completion's tokens."""
-
-    prompt_ids: list[int]
-    completion_ids: list[int]
-    measure: Measure
-    future: Future = field(default_factory=Future)
+class Cancel:
+    """Asks the model thread to give up on what came before it."""
 
 
 class LLM:
@@ -74,7 +64,8 @@ class LLM:
         """
         folder = resolve_folder(model)
         self.name = str(model)
-        self.model: Qwen = load_model(folder, device, dtype)
+        # Loaded where it runs: memory that another thread allocates is slower there.
+        self.model: Qwen = MODEL_THREAD.run(lambda: speed_up(load_model(folder, device, dtype)))
         self.tokenizer = Tokenizer.from_folder(folder)
         self.stop_ids = stop_token_ids(folder)
         free = free_memory(self.model.device)
@@ -88,10 +79,7 @@ class LLM:
             cache_bytes=free // 2 if cache_bytes is None else cache_bytes,
             prefixes=self._prefixes,
         )
-        self._lock = threading.Lock()  # guards the three below
-        self._cancelled = False
-        self._inbox: list[Request | ScoreRequest] = []
-        self._working = False  # whether the model thread will look into the inbox
+        self._inbox: Inbox[Request | ScoreRequest | Cancel] = Inbox(self._take_turn)
 
     def generate(
         self, prompts: Prompt | list[Prompt], params: SamplingParams | None = None
@@ -146,7 +134,7 @@ class LLM:
         tokens: queue.SimpleQueue = queue.SimpleQueue()
         request = self._request(self._encode(prompt), params, tokens.put)
         request.future.add_done_callback(lambda _: tokens.put(None))
-        self._submit(request)
+        self._inbox.put(request)
         try:
             shown = ""
             text = ""
@@ -187,16 +175,12 @@ class LLM:
         self._check_ids(completion_ids)
         self._check_prompt(prompt_ids + completion_ids[:-1])
         request = ScoreRequest(prompt_ids, completion_ids, measure)
-        self._submit(request)
+        self._inbox.put(request)
         return wait_for(request.future)
 
     def cancel(self) -> None:
         """Give up on everything in flight; whoever waits for it gets a CancelledError."""
-        with self._lock:
-            unseen, self._inbox = self._inbox, []
-            self._cancelled = self._working
-        for work in unseen:
-            work.future.set_exception(CancelledError(CANCELLED))
+        self._inbox.put(Cancel())
 
     def _encode(self, prompt: Prompt | Messages) -> list[int]:
         if isinstance(prompt, str):
@@ -232,62 +216,37 @@ class LLM:
     def _run(self, requests: list[Request]) -> list[RequestOutput]:
         """Hand requests to the model thread and wait for them, or cancel them all."""
         for request in requests:
-            self._submit(request)
+            self._inbox.put(request)
         try:
             return [wait_for(request.future) for request in requests]
         finally:
             for request in requests:
                 request.cancelled = True
 
-    def _submit(self, work: Request | ScoreRequest) -> None:
-        """Leave work for the model thread."""
-        with self._lock:
-            if not self._working:
-                MODEL_THREAD.repeat(self._work)  # it waits for the lock
-                self._working = True
-            self._inbox.append(work)
-
-    def _work(self) -> bool:
+    def _take_turn(self, arrived: list[Request | ScoreRequest | Cancel]) -> bool:
         """In the model thread: take in what has arrived and advance the batch by one token.
 
         Returns whether anything is left to do.
         """
-        with self._lock:
-            arrived, self._inbox = self._inbox, []
-            if self._cancelled:
-                self._batch.abandon(CancelledError(CANCELLED))
-                self._cancelled = False
-            if not arrived and not self._batch.has_work:
-                self._working = False
-                return False
+        cancels = [i for i, work in enumerate(arrived) if isinstance(work, Cancel)]
+        if cancels:
+            error = CancelledError(CANCELLED)
+            self._batch.abandon(error)
+            for work in arrived[: cancels[-1]]:
+                if not isinstance(work, Cancel):
+                    work.future.set_exception(error)
+            arrived = arrived[cancels[-1] + 1 :]
         scores = [work for work in arrived if isinstance(work, ScoreRequest)]
+        answer_scores(self.model, scores, self._prefixes)
         try:
             for work in arrived:
                 if isinstance(work, Request):
                     self._batch.add(work)
-            self._score(scores)
             if self._batch.has_work:
                 self._batch.step()
         except BaseException as error:  # whoever waits gets the error, and the thread goes on
             self._batch.abandon(error)
-            for work in scores:
-                if not work.future.done():
-                    work.future.set_exception(error)
-        return True
-
-    def _score(self, scores: list[ScoreRequest]) -> None:
-        """Score texts of similar length together, in batches of bounded size."""
-        waiting = sorted(scores, key=lambda work: len(work.prompt_ids) + len(work.completion_ids))
-        while waiting:
-            longest = len(waiting[-1].prompt_ids) + len(waiting[-1].completion_ids)
-            batch = waiting[-max(1, PREFILL_TOKENS // longest) :]
-            waiting = waiting[: -len(batch)]
-            prompts = [work.prompt_ids for work in batch]
-            completions = [work.completion_ids for work in batch]
-            measures = [work.measure for work in batch]
-            scored = score_tokens(self.model, prompts, completions, self._prefixes, measures)
-            for work, logprobs in zip(batch, scored):
-                work.future.set_result(logprobs)
+        return self._batch.has_work
 
 
 def free_memory(device: torch.device) -> int:

@@ -10,8 +10,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from shared.decoder.sampler import SamplingParams
 from shared.llm import Messages, Prompt
-from shared.sampler import SamplingParams
 from shared.solution import Completion, Cost, RequestOutput
 
 EVERY_TOKEN = 1 << 30  # the top_k that is off on every server: 0 or -1 mean that on some only

@@ -24,10 +24,10 @@ from pathlib import Path
 from shared import prompts
 from shared.answers import answers_match, final_answer, normalize_answer
 from shared.cli import HelpFormatter, add_common_flags, run
+from shared.decoder.sampler import SamplingParams
 from shared.evaluate import Evaluation, load_evaluation
 from shared.llm import LLM
 from shared.problems import Problem
-from shared.sampler import SamplingParams
 from shared.scorers import judge
 from shared.solution import Cost, Solution
 

@@ -18,9 +18,9 @@ from concurrent.futures import Future
 from itertools import islice
 from typing import Any, NoReturn
 
+from shared.decoder.sampler import SamplingParams
 from shared.llm import Messages, Prompt
 from shared.openai_protocol import NotServed, echoed, is_chat, read_output, sampling_arguments
-from shared.sampler import SamplingParams
 from shared.solution import RequestOutput
 from shared.tokenizer import Tokenizer
 

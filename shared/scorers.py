@@ -18,10 +18,13 @@ from torch import Tensor, nn
 
 from shared import prompts
 from shared.checkpoint import default_device, load_weights, resolve_folder
+from shared.decoder.generate import pad_right
+from shared.decoder.model import Decoder, ModelConfig
+from shared.engine.attention import Uncached
+from shared.engine.fast_paths import speed_up
+from shared.engine.model_thread import MODEL_THREAD
+from shared.engine.prefill import batches_by_length
 from shared.llm import LLM
-from shared.model import Decoder, ModelConfig
-from shared.model_thread import MODEL_THREAD
-from shared.prefill import pad_right
 from shared.tokenizer import Tokenizer
 from shared.tokenizer_files import read_json
 
@@ -85,22 +88,25 @@ class ProcessRewardModel(nn.Module):
             model.lm_head = nn.Module()
             head = torch.empty(config.vocab_size, config.hidden_size)
             model.lm_head.register_buffer("weight", head)
-        load_weights(model, folder, device or default_device(), dtype)
+        device = device or default_device()
+        MODEL_THREAD.run(lambda: load_weights(model, folder, device, dtype))
         del model.lm_head
-        return model.eval().requires_grad_(False)
+        model.eval().requires_grad_(False)
+        MODEL_THREAD.run(lambda: speed_up(model.model))
+        return model
 
     def forward(self, token_ids: Tensor, first_ends: Tensor) -> Tensor:
         """token_ids [B, T], where each row's first step ends [B] -> logit of success after each
         token [B, T]"""
         if self.separated:
-            bad, good = self.score(self.model(token_ids)).unbind(-1)
+            bad, good = self.score(self.model(token_ids, Uncached(token_ids.device))).unbind(-1)
             return good - bad  # the softmax of two logits is the sigmoid of their difference
         return self.score(self.features(token_ids, first_ends))[..., 0]
 
     def features(self, token_ids: Tensor, first_ends: Tensor) -> Tensor:
         """What our head sees after each token: the hidden state, and the log-likelihood of all
         tokens since the first step; [B, T, hidden + 1]"""
-        hidden = self.model(token_ids)  # [B, T, hidden]
+        hidden = self.model(token_ids, Uncached(token_ids.device))  # [B, T, hidden]
         log_p = (hidden[:, :-1] @ self.model.embed_tokens.weight.T).log_softmax(dim=-1)
         surprise = F.pad(log_p.gather(-1, token_ids[:, 1:, None])[..., 0], (1, 0))  # [B, T]
         so_far = surprise.cumsum(dim=-1)
@@ -121,11 +127,8 @@ class ProcessRewardModel(nn.Module):
     def _read(self, encoded: list[tuple[list[int], list[int]]]) -> list[list[float]]:
         """The scores at the positions that `encode` gave with the token ids of each text."""
         scores: list[list[float]] = [[] for _ in encoded]
-        by_length = sorted(range(len(encoded)), key=lambda i: len(encoded[i][0]))
-        while by_length:
-            longest = len(encoded[by_length[-1]][0])
-            batch = by_length[-max(1, BATCH_TOKENS // longest) :]
-            by_length = by_length[: -len(batch)]
+        lengths = [len(ids) for ids, _ in encoded]
+        for batch in batches_by_length(lengths, BATCH_TOKENS):
             device = self.model.embed_tokens.weight.device
             first_ends = torch.tensor([encoded[i][1][0] for i in batch], device=device)
             logits = self(pad_right([encoded[i][0] for i in batch], device), first_ends)  # [B, T]

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from shared import LLM
-from shared.model import ModelConfig, Qwen
+from shared.decoder.model import ModelConfig, Qwen
 
 TINY = Path(__file__).parents[1] / "shared" / "tiny" / "checkpoint"
 

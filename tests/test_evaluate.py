@@ -23,13 +23,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from shared import cli
+from shared.decoder.model import ModelConfig, Qwen
+from shared.decoder.sampler import SamplingParams
 from shared.evaluate import Evaluation, compare, estimate_flops, evaluate, load_evaluation
 from shared.intervals import paired_bootstrap, wilson_interval
-from shared.model import ModelConfig, Qwen
 from shared.plots import plot_accuracy_against_tokens, save_figure, use_style
 from shared.problems import Problem
 from shared.records import Record
-from shared.sampler import SamplingParams
 from shared.solution import Completion, Cost, Solution
 from shared.threads import run_threads, wait_for
 

@@ -5,10 +5,13 @@ import random
 import pytest
 import torch
 
-from shared.generate import SAMPLING_BYTES, BatchGenerator, Request, generate_naive
-from shared.prefill import score_tokens, token_logprobs
-from shared.prefix_cache import PrefixCache
-from shared.sampler import SamplingParams
+from shared.decoder.generate import generate_naive
+from shared.decoder.sampler import SamplingParams
+from shared.engine.admission import SAMPLING_BYTES
+from shared.engine.generator import BatchGenerator
+from shared.engine.prefill import score_tokens, token_logprobs
+from shared.engine.prefix_cache import PrefixCache
+from shared.engine.request import Request
 
 
 def ragged_prompts(count: int, seed: int = 0) -> list[list[int]]:
@@ -75,14 +78,14 @@ def test_the_cache_stays_within_its_budget_and_uses_it(random_llm, monkeypatch):
     prompts = ragged_prompts(40)
     budget = bytes_for(random_llm, 30, max(map(len, prompts)), 20)
     seen = []
-    original = BatchGenerator._choose_tokens
+    original = BatchGenerator._sample
 
-    def spy(self, first, logits):
+    def spy(self, logits):
         vocab_bytes = len(self.rows) * SAMPLING_BYTES * self.model.config.vocab_size
         seen.append((len(self.rows), self.cache.num_bytes + vocab_bytes))
-        original(self, first, logits)
+        return original(self, logits)
 
-    monkeypatch.setattr(BatchGenerator, "_choose_tokens", spy)
+    monkeypatch.setattr(BatchGenerator, "_sample", spy)
     params = [SamplingParams(n=16, max_tokens=m, ignore_eos=True) for m in (20, 3, 11, 7) * 10]
     run(random_llm, prompts, params, budget)
     assert max(num_bytes for _, num_bytes in seen) <= budget

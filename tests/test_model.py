@@ -14,8 +14,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from shared.checkpoint import load_model
-from shared.kv_cache import KVCache
-from shared.model import ModelConfig, Qwen
+from shared.decoder.model import ModelConfig, Qwen
+from shared.engine.row_cache import RowCache
 from shared.tokenizer import Tokenizer
 
 SHAPES = [(1, 1), (3, 7), (2, 1), (1, 33), (5, 2)]  # [B, T]
@@ -68,7 +68,7 @@ def greedy(next_logits: Callable[[Tensor], Tensor], prompt: list[int], count: in
 
 def greedy_cached(model: Qwen, prompt: list[int], count: int) -> list[int]:
     """The same with a cache: every step reads the newest token only."""
-    cache = KVCache(model.config, dtype=model.dtype)
+    cache = RowCache(model.config, dtype=model.dtype)
     cache.add_rows(1)
     ids, new = [], prompt
     for _ in range(count):

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from shared import LLM, SamplingParams
-from shared.model_thread import ModelThread
+from shared.engine.model_thread import ModelThread
 from shared.scorers import ProcessRewardModel
 
 

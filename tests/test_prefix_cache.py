@@ -7,10 +7,10 @@ import torch
 from test_generate import naive, ragged_prompts, run
 
 from shared import LLM
-from shared.kv_cache import KVCache
-from shared.prefill import read
-from shared.prefix_cache import PrefixCache, common_length
-from shared.sampler import SamplingParams
+from shared.decoder.sampler import SamplingParams
+from shared.engine.prefill import read
+from shared.engine.prefix_cache import PrefixCache, common_length
+from shared.engine.row_cache import RowCache
 
 
 def test_a_search_reads_each_token_once_and_samples_the_same_tokens(random_llm):
@@ -85,9 +85,9 @@ def test_any_texts_within_any_budget(random_llm, max_bytes):
     )
 
 
-def row_of(model) -> KVCache:
+def row_of(model) -> RowCache:
     """A cache with one empty row."""
-    cache = KVCache(model.config)
+    cache = RowCache(model.config)
     cache.add_rows(1)
     return cache
 
@@ -111,9 +111,9 @@ def test_room_is_made_before_a_text_is_copied_and_never_by_forgetting_its_own_be
     token_bytes = model.config.cache_bytes_per_token(model.dtype)
     prefixes = PrefixCache(25 * token_bytes)
     held = []
-    real = KVCache.read_row
+    real = RowCache.read_row
     monkeypatch.setattr(
-        KVCache, "read_row", lambda *given: held.append(prefixes.num_bytes) or real(*given)
+        RowCache, "read_row", lambda *given: held.append(prefixes.num_bytes) or real(*given)
     )
     beginning = list(range(10))
     with torch.inference_mode():

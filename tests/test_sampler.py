@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from shared.sampler import (
+from shared.decoder.sampler import (
     RowParams,
     SamplingParams,
     draw,

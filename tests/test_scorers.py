@@ -7,7 +7,7 @@ import torch
 from hub_models import random_hub_model
 
 from shared import SamplingParams, load_problems, prompts
-from shared.model import ModelConfig
+from shared.decoder.model import ModelConfig
 from shared.scorers import ProcessRewardModel, aggregate_scores, encode_steps, judge
 from shared.tiny.report import auc, is_right, sample
 

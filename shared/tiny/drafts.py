@@ -12,8 +12,8 @@ from pathlib import Path
 
 from shared import prompts
 from shared.answers import answers_match, extract_answer
+from shared.decoder.sampler import SamplingParams
 from shared.llm import LLM
-from shared.sampler import SamplingParams
 from shared.tiny.documents import Draft
 from shared.tiny.word_problems import PLANS, WordProblem, sample_problem, solve
 

@@ -27,9 +27,9 @@ from torch import Tensor
 from shared import prompts
 from shared.answers import answers_match, extract_answer
 from shared.checkpoint import load_model
+from shared.decoder.generate import pad_right
+from shared.decoder.sampler import SamplingParams
 from shared.llm import LLM
-from shared.prefill import pad_right
-from shared.sampler import SamplingParams
 from shared.scorers import ProcessRewardModel, encode_steps
 from shared.tiny.drafts import sample_drafts, training_problem, write_drafts
 from shared.tiny.optimize import export

@@ -9,8 +9,9 @@ attention with RoPE, RMSNorm, SwiGLU MLP) -> RMSNorm -> vocabulary head. The two
 two places: Qwen2.5 has biases on q/k/v, Qwen3 normalises q and k instead (QK-norm) and states its
 head_dim. Module names are the hub's parameter names, so a checkpoint loads without renaming.
 
-Everything a row has already seen lives in the cache that the caller passes in; it also tells the
-positions and does the looking back. With `cache=None` the model reads whole sequences.
+The model keeps nothing between two calls. What a row has read lives in the cache that the caller
+passes in. For each forward pass the cache gives a `Step`: the positions of the new tokens, and the
+attention to everything before them. With `cache=None` the model reads whole texts.
 
 Sources: Qwen2 (arXiv:2407.10671), Qwen3 (arXiv:2505.09388), RoPE (Su 2021), GQA (Ainslie 2023).
 """
@@ -20,17 +21,22 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shared.attention import causal_attention
-from shared.kv_cache import BranchCache, KVCache
-from shared.linear import Linear
+from shared.decoder.attention import Step, WholeTexts
 
-Cache = KVCache | BranchCache
 FAMILIES = {"qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
+
+
+class Cache(Protocol):
+    """What keeps the keys and values of earlier tokens."""
+
+    def extend(self, num_tokens: int) -> Step:
+        """Give every row T more tokens, and say where they stand."""
 
 
 @dataclass(frozen=True)
@@ -162,10 +168,10 @@ class Attention(nn.Module):
         super().__init__()
         self.config = config
         hidden, head_dim, bias = config.hidden_size, config.head_dim, config.qkv_bias
-        self.q_proj = Linear(hidden, config.num_heads * head_dim, bias=bias)
-        self.k_proj = Linear(hidden, config.num_kv_heads * head_dim, bias=bias)
-        self.v_proj = Linear(hidden, config.num_kv_heads * head_dim, bias=bias)
-        self.o_proj = Linear(config.num_heads * head_dim, hidden, bias=False)
+        self.q_proj = nn.Linear(hidden, config.num_heads * head_dim, bias=bias)
+        self.k_proj = nn.Linear(hidden, config.num_kv_heads * head_dim, bias=bias)
+        self.v_proj = nn.Linear(hidden, config.num_kv_heads * head_dim, bias=bias)
+        self.o_proj = nn.Linear(config.num_heads * head_dim, hidden, bias=False)
         if config.qk_norm:
             self.q_norm = RMSNorm(head_dim, config.rms_norm_eps)
             self.k_norm = RMSNorm(head_dim, config.rms_norm_eps)
@@ -176,9 +182,9 @@ class Attention(nn.Module):
         cos: Tensor,
         sin: Tensor,
         layer: int,
-        cache: Cache | None,
+        step: Step,
     ) -> Tensor:
-        """x [B, T, hidden] -> same; new keys and values go to layer `layer` of `cache`."""
+        """x [B, T, hidden] -> same; `step` says what a token of this layer may attend to."""
         q = split_heads(self.q_proj(x), self.config.num_heads)  # [B, H, T, D]
         k = split_heads(self.k_proj(x), self.config.num_kv_heads)  # [B, K, T, D]
         v = split_heads(self.v_proj(x), self.config.num_kv_heads)  # [B, K, T, D]
@@ -186,10 +192,7 @@ class Attention(nn.Module):
             q, k = self.q_norm(q), self.k_norm(k)
         both = rotate(torch.cat([q, k], dim=1), cos, sin)
         q, k = both.split([self.config.num_heads, self.config.num_kv_heads], dim=1)
-        if cache is None:
-            mixed = causal_attention(q, k, v)  # [B, H, T, D]
-        else:
-            mixed = cache.attend(layer, q, k, v)
+        mixed = step.attend(layer, q, k, v)  # [B, H, T, D]
         return self.o_proj(mixed.transpose(1, 2).flatten(2))
 
 
@@ -203,9 +206,9 @@ class MLP(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.gate_proj = Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.up_proj = Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.down_proj = Linear(config.intermediate_size, config.hidden_size, bias=False)
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, T, hidden] -> [B, T, hidden]"""
@@ -228,10 +231,10 @@ class Layer(nn.Module):
         cos: Tensor,
         sin: Tensor,
         layer: int,
-        cache: Cache | None,
+        step: Step,
     ) -> Tensor:
         """x [B, T, hidden] -> [B, T, hidden]"""
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin, layer, cache)
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin, layer, step)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -248,16 +251,11 @@ class Decoder(nn.Module):
     def forward(self, token_ids: Tensor, cache: Cache | None = None) -> Tensor:
         """token_ids [B, T] -> hidden states [B, T, hidden] after the last norm."""
         T = token_ids.shape[1]
-        if cache is None:
-            positions = torch.arange(T, device=token_ids.device)[None]  # [1, T]
-        else:
-            positions = cache.begin(T)  # [B, T]
-        cos, sin = rotary_angles(positions, self.config)
+        step = WholeTexts(T, token_ids.device) if cache is None else cache.extend(T)
+        cos, sin = rotary_angles(step.positions, self.config)
         x = self.embed_tokens(token_ids)  # [B, T, hidden]
         for index, layer in enumerate(self.layers):
-            x = layer(x, cos, sin, index, cache)
-        if cache is not None:
-            cache.advance(T)
+            x = layer(x, cos, sin, index, step)
         return self.norm(x)
 
 
@@ -268,7 +266,7 @@ class Qwen(nn.Module):
         super().__init__()
         self.config = config
         self.model = Decoder(config)
-        self.lm_head = Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         if config.tied_head:
             self.lm_head.weight = self.model.embed_tokens.weight
 

@@ -8,9 +8,10 @@ import torch
 from hub_models import random_hub_model
 from torch import Tensor
 
-from shared.attention import look
-from shared.kv_cache import BLOCK_ROWS, BranchCache, KVCache, rows_by_length
-from shared.model import ModelConfig, Qwen
+from shared.decoder.model import ModelConfig, Qwen
+from shared.engine.attention import attention_with_lse
+from shared.engine.branch_cache import BLOCK_ROWS, BranchCache, compacted
+from shared.engine.row_cache import RowCache
 
 VOCAB = 50
 
@@ -52,7 +53,7 @@ def tokens(*shape: int) -> Tensor:
     return torch.randint(VOCAB, shape)
 
 
-def check_step(model: Qwen, cache: KVCache, rows: list[list[int]], new: Tensor) -> None:
+def check_step(model: Qwen, cache: RowCache, rows: list[list[int]], new: Tensor) -> None:
     """Feed `new` [B, T] to the cache and compare with reading each row alone; extends `rows`."""
     logits = model(new, cache)  # [B, T, V]
     for row, added, ours in zip(rows, new.tolist(), logits, strict=True):
@@ -62,9 +63,9 @@ def check_step(model: Qwen, cache: KVCache, rows: list[list[int]], new: Tensor) 
     assert cache.lengths.tolist() == [len(row) for row in rows]
 
 
-def filled(model: Qwen, lengths: list[int]) -> tuple[KVCache, list[list[int]]]:
+def filled(model: Qwen, lengths: list[int]) -> tuple[RowCache, list[list[int]]]:
     """A cache of rows of these lengths, padded on the right at prefill; and their tokens."""
-    cache, new = KVCache(model.config), tokens(len(lengths), max(lengths))
+    cache, new = RowCache(model.config), tokens(len(lengths), max(lengths))
     cache.add_rows(len(lengths))
     logits = model(new, cache)
     cache.truncate(lengths)
@@ -77,7 +78,7 @@ def filled(model: Qwen, lengths: list[int]) -> tuple[KVCache, list[list[int]]]:
 
 @pytest.mark.parametrize("chunks", [[1] * 12, [5, 1, 3, 2, 1], [70, 1, 1, 80, 1]])
 def test_reading_in_pieces_equals_reading_at_once(model: Qwen, chunks: list[int]) -> None:
-    cache, rows = KVCache(model.config), [[], [], []]
+    cache, rows = RowCache(model.config), [[], [], []]
     cache.add_rows(3)
     for size in chunks:
         check_step(model, cache, rows, tokens(3, size))
@@ -183,7 +184,7 @@ def test_longer_rows_come_first_block_by_block(num_dropped: int) -> None:
     rng = random.Random(num_dropped)
     lengths = torch.tensor(sorted((rng.randint(0, 90) for _ in range(300)), reverse=True))
     dropped = set(rng.sample(range(300), num_dropped))
-    rows = rows_by_length(lengths, dropped)
+    rows = compacted(lengths, dropped)
     assert sorted(rows) == sorted(set(range(300)) - dropped)
     blocks = lengths[rows].split(BLOCK_ROWS)
     assert all(a.min() >= b.max() for a, b in pairwise(blocks))
@@ -193,19 +194,18 @@ def test_longer_rows_come_first_block_by_block(num_dropped: int) -> None:
 
 def test_new_rows_are_put_behind_longer_ones() -> None:
     lengths = torch.tensor([5] * BLOCK_ROWS + [0, 7])
-    ordered = lengths[rows_by_length(lengths, set())].tolist()
+    ordered = lengths[compacted(lengths, set())].tolist()
     assert sorted(ordered[:BLOCK_ROWS]) == [5] * (BLOCK_ROWS - 1) + [7]
     assert sorted(ordered[BLOCK_ROWS:]) == [0, 5]
 
 
 def test_room_that_no_live_row_needs_is_given_back_when_the_cache_grows():
     config = ModelConfig.from_dict(random_hub_model("qwen3").config.to_dict())
-    cache = KVCache(config)
+    cache = RowCache(config)
     cache.add_rows(50)
-    cache.begin(300)
-    cache.advance(300)
+    cache.extend(300)
     cache.select([0, 1])
-    cache.begin(1000)  # two rows of 1,300 columns, not fifty
+    cache.extend(1000)  # two rows of 1,300 columns, not fifty
     bytes_per_token = 2 * 4 * config.num_layers * config.num_kv_heads * config.head_dim
     assert cache.num_bytes <= 2 * 1400 * bytes_per_token
     cache.truncate([10, 10])
@@ -223,7 +223,7 @@ def test_a_cache_does_not_grow_beyond_the_columns_that_it_can_need(model: Qwen) 
 
 def test_a_row_is_read_out_and_written_into_another_cache(model: Qwen) -> None:
     cache, rows = filled(model, [3, 9])
-    other = KVCache(model.config)
+    other = RowCache(model.config)
     other.add_rows(2)
     other.write_row(1, 0, *(t[:, :, :4] for t in cache.read_row(1, 0)))
     other.write_row(1, 4, *cache.read_row(1, 4))
@@ -236,7 +236,7 @@ def branches(
     """A cache in which row i continues prompt `prompt_of[i]`; and the rows' tokens, prompt first."""
     read, prompts = filled(model, prompt_lengths)
     cache = BranchCache(model.config)
-    cache.add(read, list(range(len(prompts))), prompt_of)
+    cache.add(read, prompt_of)
     return cache, [list(prompts[i]) for i in prompt_of]
 
 
@@ -265,8 +265,10 @@ def test_rows_that_branch_off_shared_prompts(model: Qwen, prompt_of: list[int]) 
 def test_branches_leave_and_others_enter(
     model: Qwen, block_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.kv_cache.BLOCK_ROWS", block_rows)
-    monkeypatch.setattr("shared.kv_cache.COLUMN_STEP", 4)  # so that blocks differ in columns
+    monkeypatch.setattr("shared.engine.branch_cache.BLOCK_ROWS", block_rows)
+    monkeypatch.setattr(
+        "shared.engine.branch_cache.COLUMN_STEP", 4
+    )  # so that blocks differ in columns
     rng = random.Random(1)
     cache, rows = branches(model, [4, 40], [0, 1, 1, 0, 1])
     prompt_of = [0, 1, 1, 0, 1]
@@ -274,14 +276,14 @@ def test_branches_leave_and_others_enter(
         check_branches(model, cache, rows)
         if rng.random() < 0.5 and len(rows) > 2:
             dropped = set(rng.sample(range(len(rows)), 2))
-            kept = rows_by_length(cache.rows.lengths, dropped)
+            kept = compacted(cache.rows.lengths, dropped)
             prompts = sorted({prompt_of[i] for i in kept})
             cache.select(kept, prompts)
             rows, prompt_of = [rows[i] for i in kept], [prompts.index(prompt_of[i]) for i in kept]
         else:
             read, new = filled(model, [rng.randint(1, 50)])
             number = cache.prompts.num_rows
-            cache.add(read, [0], [number, 0, number])
+            cache.add(read, [number, 0, number])
             rows += [list(new[0]), None, list(new[0])]
             rows[-2] = prompt_tokens(rows, prompt_of, cache)
             prompt_of += [number, 0, number]
@@ -295,14 +297,14 @@ def prompt_tokens(rows: list, prompt_of: list[int], cache: BranchCache) -> list[
 
 @pytest.mark.parametrize("head_dim", [32, 128])
 @pytest.mark.parametrize("num_queries", [1, 15, 16])
-def test_a_look_is_a_softmax_and_tells_its_weight(head_dim, num_queries):
+def test_attention_with_lse_is_a_softmax_and_its_log_sum_exp(head_dim, num_queries):
     generator = torch.Generator().manual_seed(0)
     q = torch.randn(3, 2, num_queries, head_dim, generator=generator)
     k, v = torch.randn(2, 3, 2, 11, head_dim, generator=generator)
     bias = torch.zeros(3, 1, 1, 11)
     bias[1, ..., 7:] = -torch.inf
     scores = q.double() @ k.double().mT / head_dim**0.5 + bias
-    mixed, log_sum = look(q, k, v, bias)
+    mixed, log_sum = attention_with_lse(q, k, v, bias)
     torch.testing.assert_close(
         mixed.double(), scores.softmax(-1) @ v.double(), rtol=1e-4, atol=1e-5
     )

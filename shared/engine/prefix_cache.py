@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from shared.kv_cache import KVCache
+from shared.engine.row_cache import RowCache
 
 
 @dataclass(eq=False)
@@ -45,7 +45,7 @@ class PrefixCache:
         self.root = Node([], None, None, None)
         self.clock = itertools.count(1)
 
-    def load(self, ids: list[int], cache: KVCache, row: int, limit: int) -> int:
+    def load(self, ids: list[int], cache: RowCache, row: int, limit: int) -> int:
         """Put what is known of the beginning of `ids`, at most `limit` tokens, into an empty row.
 
         Returns how many tokens that was.
@@ -61,7 +61,7 @@ class PrefixCache:
         cache.write_row(row, 0, keys, values)  # at once: it writes to every layer
         return keys.shape[2]
 
-    def store(self, ids: list[int], cache: KVCache, row: int, offset: int = 0) -> None:
+    def store(self, ids: list[int], cache: RowCache, row: int, offset: int = 0) -> None:
         """Remember `ids`, of which a cache's row holds the keys and values from `offset` on."""
         if not self.max_bytes:
             return

@@ -6,35 +6,45 @@ Texts are read in batches, padded on the right; what a `PrefixCache` knows of th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from shared.kv_cache import KVCache
-from shared.model import Qwen
-from shared.prefix_cache import PrefixCache
+from shared.decoder.generate import pad_right
+from shared.decoder.model import Qwen
+from shared.engine.prefix_cache import PrefixCache
+from shared.engine.row_cache import RowCache
 
 Measure = Callable[[Tensor, Tensor], Tensor]  # log p [C, V], token ids [C] -> a number each [C]
 PREFILL_TOKENS = 4_096  # texts are read in batches of about so many tokens, padding included
 
 
-def pad_right(sequences: list[list[int]], device: torch.device) -> Tensor:
-    """Token ids of different lengths as one rectangle [B, T]; what follows a row's end is 0."""
-    width = max(map(len, sequences))
-    return torch.tensor([ids + [0] * (width - len(ids)) for ids in sequences], device=device)
+def batches_by_length(
+    lengths: list[int], max_tokens: int = PREFILL_TOKENS, max_rows: int | None = None
+) -> Iterator[list[int]]:
+    """Yield the numbers of texts of similar length, the longest first, in batches of bounded size.
+
+    A batch has at most `max_tokens` tokens, padding included, or else a single text.
+    """
+    waiting = sorted(range(len(lengths)), key=lengths.__getitem__)
+    while waiting:
+        size = max(1, max_tokens // lengths[waiting[-1]])
+        size = size if max_rows is None else min(size, max_rows)
+        yield waiting[-size:]
+        waiting = waiting[:-size]
 
 
 def read(
     model: Qwen, texts: list[list[int]], wanted: list[int], prefixes: PrefixCache
-) -> tuple[KVCache, list[Tensor], list[int]]:
+) -> tuple[RowCache, list[Tensor], list[int]]:
     """Read texts in one batch, and remember them in `prefixes`.
 
     `wanted[i]` is the position of text i from which on its hidden states are needed: only tokens
     before it may be taken from `prefixes`. Returns a cache with a row for each text, the hidden
     states [len(text) - wanted, hidden] of each, and how many tokens of each had been read before.
     """
-    cache = KVCache(model.config, model.device, model.dtype)
+    cache = RowCache(model.config, model.device, model.dtype)
     cache.add_rows(len(texts))
     known = [prefixes.load(ids, cache, row, wanted[row]) for row, ids in enumerate(texts)]
     new = [ids[start:] for ids, start in zip(texts, known)]

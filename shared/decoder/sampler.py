@@ -12,9 +12,9 @@ depends on its own numbers and on no other row.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -133,26 +133,25 @@ def keep_top_k(logits: Tensor, top_k: Tensor) -> Tensor:
     return logits.masked_fill((logits < threshold) & is_on, -torch.inf)
 
 
-def keep_top_p(logits: Tensor, top_p: Tensor) -> Tensor:
+def sort_descending(x: Tensor) -> Tensor:
+    """Each row of x [B, V], the largest first."""
+    return x.sort(dim=-1, descending=True).values
+
+
+def keep_top_p(
+    logits: Tensor, top_p: Tensor, sort: Callable[[Tensor], Tensor] = sort_descending
+) -> Tensor:
     """Keep the most likely tokens until they hold top_p of the probability (Holtzman 2019).
 
     The token that crosses the threshold is kept, so at least one always is; so are its ties. [B, V]
     """
     probabilities = logits.softmax(dim=-1)
-    ordered = sort_descending(probabilities)
+    ordered = sort(probabilities)
     held = ordered.cumsum(dim=-1)
     before = held - ordered  # mass of the more likely tokens
     num_kept = (before < top_p).sum(dim=-1, keepdim=True)  # [B, 1]
     threshold = ordered.gather(-1, num_kept - 1)
     return logits.masked_fill((probabilities < threshold) & (top_p < 1), -torch.inf)
-
-
-def sort_descending(x: Tensor) -> Tensor:
-    """Each row of x [B, V], the largest first. NumPy sorts with vector instructions: 152,000
-    numbers in 0.4 ms, where PyTorch takes 5."""
-    if x.device.type != "cpu" or x.dtype != torch.float32 or x.requires_grad:
-        return x.sort(dim=-1, descending=True).values
-    return torch.from_numpy(np.sort(x.numpy(), axis=-1)).flip(-1)
 
 
 def is_in_top_p(probabilities: Tensor, tokens: Tensor, top_p: Tensor) -> Tensor:
@@ -189,7 +188,12 @@ def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     return torch.searchsorted(cumulative, target[:, None], right=True)[:, 0]
 
 
-def sample(logits: Tensor, params: RowParams, uniforms: Tensor) -> Tensor:
+def sample(
+    logits: Tensor,
+    params: RowParams,
+    uniforms: Tensor,
+    sort: Callable[[Tensor], Tensor] = sort_descending,
+) -> Tensor:
     """The next token of each row: logits [B, V], uniforms [B, 2] -> token ids [B].
 
     Top-p needs no sorted vocabulary as long as draws from the whole distribution fall among the
@@ -204,7 +208,7 @@ def sample(logits: Tensor, params: RowParams, uniforms: Tensor) -> Tensor:
     if params.some_top_p:
         outside = (~is_in_top_p(probabilities, tokens, params.top_p)).nonzero()[:, 0]
         if len(outside):
-            kept = keep_top_p(tempered[outside], params.top_p[outside])
+            kept = keep_top_p(tempered[outside], params.top_p[outside], sort)
             tokens[outside] = draw(kept.softmax(dim=-1), uniforms[outside, 1])
     if params.some_greedy:
         tokens = torch.where(params.temperature[:, 0] == 0, logits.argmax(dim=-1), tokens)
