@@ -651,9 +651,9 @@ def test_the_memory_flags_reach_the_model(capsys):
     parser = argparse.ArgumentParser()
     cli.add_common_flags(parser)
     llm = cli.load_llm(parser.parse_args(["--cache-gb", "0.5", "--prefix-cache-gb", "0"]))
-    assert llm._batch.cache_bytes == 500_000_000 and llm._prefixes.max_bytes == 0
+    assert llm._batch.admission.cache_bytes == 500_000_000 and llm._prefixes.max_bytes == 0
     llm = cli.load_llm(parser.parse_args([]))
-    assert llm._batch.cache_bytes > 10**8 and 0 < llm._prefixes.max_bytes <= 256 << 20
+    assert llm._batch.admission.cache_bytes > 10**8 and 0 < llm._prefixes.max_bytes <= 256 << 20
     for amount in ("-1", "inf", "nan", "much"):
         with pytest.raises(SystemExit):
             parser.parse_args(["--cache-gb", amount])

@@ -196,10 +196,28 @@ def test_a_failing_step_reaches_everyone_who_waits_and_the_next_call_works(
     assert texts(llm.generate([[1]], params)[0]) == expected
 
 
+def test_a_failed_score_abandons_no_generation(random_folder, monkeypatch):
+    llm = LLM(str(random_folder))
+    params = SamplingParams(n=3, max_tokens=200, ignore_eos=True)
+    expected = texts(llm.generate([[1, 2]], params)[0])
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("shared.engine.scoring.score_tokens", broken)
+    with ThreadPoolExecutor(1) as pool:
+        generating = pool.submit(llm.generate, [[1, 2]], params)
+        while not llm._batch.requests:
+            pass
+        with pytest.raises(RuntimeError, match="out of memory"):
+            llm.score([1], [2])
+        assert texts(generating.result()[0]) == expected
+
+
 def test_an_interrupted_call_gives_its_rows_back(random_folder, monkeypatch):
     llm = LLM(str(random_folder))
     interrupted = threading.Event()
-    original = llm._submit
+    original = llm._inbox.put
 
     def submit(work):
         original(work)
@@ -207,7 +225,7 @@ def test_an_interrupted_call_gives_its_rows_back(random_folder, monkeypatch):
             interrupted.set()
             work.future.result = lambda timeout: (_ for _ in ()).throw(KeyboardInterrupt)
 
-    monkeypatch.setattr(llm, "_submit", submit)
+    monkeypatch.setattr(llm._inbox, "put", submit)
     with pytest.raises(KeyboardInterrupt):
         llm.generate([[1]], SamplingParams(n=50, max_tokens=250, ignore_eos=True))
     llm.generate([[2]], SamplingParams(max_tokens=1))

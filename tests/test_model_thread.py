@@ -98,7 +98,7 @@ def test_who_is_interrupted_while_it_waits_takes_its_task_back(monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("shared.model_thread.wait_for", interrupted)
+        patch.setattr("shared.engine.model_thread.wait_for", interrupted)
         with pytest.raises(KeyboardInterrupt):
             thread.run(lambda: called.append(1))
     go.set()
