@@ -22,20 +22,19 @@ import argparse
 import math
 import random
 import re
-from collections import Counter
 from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 
 from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, load_problems, prompts
-from shared.answers import final_answer, normalize_answer
+from shared.answers import final_answer
 from shared.cli import add_common_flags, evaluate_as_told, friendly_errors, run
 from shared.evaluate import Evaluation, compare
-from shared.pool import most_frequent
 from shared.problems import HARD_CHANGES, WORD_CHANGES
 from shared.tiny.documents import HABITS
 from shared.tiny.word_problems import sample_problem, sample_solution
+from shared.voting import count_votes, most_frequent, winner
 
 GREEDY = SamplingParams(temperature=0, max_tokens=700)
 WAIT = "\nWait"
@@ -191,12 +190,8 @@ def cot_decoding(
             cost += spent
     answers = [final_answer(branch) for branch in branches]
     sure = [answer_confidence(llm, branch, answer) for branch, answer in zip(branches, answers)]
-    totals = Counter()
-    for answer, confidence in zip(answers, sure):
-        if answer is not None:
-            totals[normalize_answer(answer)] += confidence
-    winner = max(totals, key=totals.get, default=None)
-    return Solution(winner, branches, cost, scores=sure, trace=[{"confidence": dict(totals)}])
+    votes = count_votes(answers, sure, "the confidence")
+    return Solution(winner(votes), branches, cost, scores=sure, trace=[{"confidence": votes}])
 
 
 def budget_forcing(

@@ -17,10 +17,12 @@ from functools import partial
 from pathlib import Path
 
 from shared import LLM, Completion, Cost, Problem, RequestOutput, SamplingParams, Solution, prompts
-from shared.answers import final_answer, normalize_answer
+from shared.answers import final_answer
 from shared.cli import add_common_flags, run
 from shared.evaluate import compare
 from shared.pool import GROUP, lowest_confidence
+from shared.scorers import checked, checked_scores
+from shared.voting import count_votes, is_at_least, winner
 
 SAMPLING = SamplingParams(temperature=0.6, max_tokens=700)
 SEED_STEP = 1_000  # between the seeds of successive rounds, so that runs with seeds 0, 1, … differ
@@ -37,25 +39,6 @@ def draw(llm: LLM, problem: Problem, n: int, params: SamplingParams) -> RequestO
     messages = prompts.ask(problem.question)
     (output,) = llm.chat(messages, replace(params, n=n), enable_thinking=False)
     return output
-
-
-def count_votes(answers: list[str | None], weights: list[float] | None = None) -> dict[str, float]:
-    """Votes by normalized answer, in the order of first appearance; each counts 1 or its weight.
-
-    None casts no vote. Raises ValueError unless there are as many weights as answers.
-    """
-    votes: dict[str, float] = {}
-    weights = [1] * len(answers) if weights is None else weights
-    for answer, weight in zip(answers, weights, strict=True):
-        if answer is not None:
-            name = normalize_answer(answer)
-            votes[name] = votes.get(name, 0) + weight
-    return votes
-
-
-def winner(votes: dict[str, float]) -> str | None:
-    """The answer with most votes; a tie goes to the one seen first; None where nobody voted."""
-    return max(votes, key=votes.get, default=None)
 
 
 def self_consistency(
@@ -79,7 +62,11 @@ def probabilities(completions: list[Completion], *, per_token: bool) -> list[flo
 
 
 def rank_weights(scores: list[float], power: float = 1.0) -> list[float]:
-    """Borda's weights: the best of n scores counts n^power, the worst 1 (Kang 2025)."""
+    """Borda's weights: the best of n scores counts n^power, the worst 1 (Kang 2025).
+
+    Raises ValueError for a score that is not a finite number.
+    """
+    scores = checked_scores(scores, "the score", len(scores))
     worst_first = sorted(range(len(scores)), key=lambda i: scores[i])
     ranks = {i: rank for rank, i in enumerate(worst_first, 1)}
     return [ranks[i] ** power for i in range(len(scores))]
@@ -94,7 +81,8 @@ def weighted_self_consistency(
     weight: str = "probability",
 ) -> Solution:
     """Weigh votes by "probability" or "probability per token" (Wang 2022), or by ranks of
-    self-"certainty" (Kang 2025). Raises ValueError for another weight.
+    self-"certainty" (Kang 2025). Raises ValueError for another weight, and for one that is not a
+    finite number.
     """
     if weight not in WEIGHTS:
         raise ValueError(f"weight must be one of {', '.join(WEIGHTS)}, not {weight!r}")
@@ -105,7 +93,7 @@ def weighted_self_consistency(
         weights = rank_weights(scores)
     else:
         scores = weights = probabilities(completions, per_token=weight != "probability")
-    votes = count_votes([final_answer(completion) for completion in completions], weights)
+    votes = count_votes([final_answer(completion) for completion in completions], weights, weight)
     return Solution(winner(votes), completions, output.cost, scores, [{"votes": votes}])
 
 
@@ -163,21 +151,24 @@ def confidence(completion: Completion) -> float:
     """Geometric mean of the tokens' probabilities in the shakiest passage of GROUP tokens.
 
     After DeepConf (Fu 2025), which averages over the likeliest tokens at each place;
-    here it is the token taken, so that nothing but `logprobs` is needed.
+    here it is the token taken, so that nothing but `logprobs` is needed. Raises ValueError where
+    these are not finite numbers.
     """
-    return math.exp(lowest_confidence(completion.logprobs, GROUP))
+    lowest = checked(lowest_confidence(completion.logprobs, GROUP), "the lowest confidence")
+    return math.exp(lowest)
 
 
 def best_share(scores: list[float], keep: float) -> list[bool]:
     """For each score whether it is among the best `keep` of them, a share; ties too.
 
-    Raises ValueError unless keep is above 0 and at most 1.
+    Raises ValueError unless keep is above 0 and at most 1, and scores are finite numbers.
     """
     if not 0 < keep <= 1:
         raise ValueError(f"keep must be a share above 0 and at most 1, not {keep}")
+    scores = checked_scores(scores, "the score", len(scores))
     count = max(1, round(keep * len(scores)))
     threshold = sorted(scores, reverse=True)[count - 1]
-    return [score >= threshold for score in scores]
+    return [is_at_least(score, threshold) for score in scores]
 
 
 def deepconf(
@@ -193,7 +184,7 @@ def deepconf(
     scores = [confidence(completion) for completion in output.completions]
     answers = [final_answer(completion) for completion in output.completions]
     weights = [score * is_in for score, is_in in zip(scores, best_share(scores, keep))]
-    votes = count_votes(answers, weights)
+    votes = count_votes(answers, weights, "the confidence")
     return Solution(winner(votes), output.completions, output.cost, scores, [{"votes": votes}])
 
 
@@ -202,21 +193,25 @@ def draw_until_weak(
 ) -> RequestOutput:
     """One completion, given up ("weak") when some group's confidence is below the threshold.
 
-    It is looked at every GROUP tokens. What was read before is reused. Stop strings are looked for
-    within each such piece only.
+    It is looked at every GROUP tokens. What was read before is reused. The text is that of all
+    tokens together: a character, or a stop string, may begin in one piece and end in the next.
     """
     whole, cost = Completion("", [], [], "length"), Cost()
+    special = set(llm.tokenizer.special_tokens.values())  # such as the end of turn: no text
     while len(whole.token_ids) < params.max_tokens and whole.finish_reason == "length":
         size = min(GROUP, params.max_tokens - len(whole.token_ids))
         piece = replace(params, n=1, max_tokens=size)
         (output,) = llm.generate([prompt_ids + whole.token_ids], piece)
         (more,) = output.completions
-        whole.text += more.text
         whole.token_ids += more.token_ids
         whole.logprobs += more.logprobs
         cost += output.cost
-        is_weak = more.finish_reason == "length" and confidence(whole) < threshold
-        whole.finish_reason = "weak" if is_weak else more.finish_reason
+        text = llm.tokenizer.decode(token for token in whole.token_ids if token not in special)
+        found = [text.index(stop) for stop in params.stop if stop in text]
+        whole.text = text[: min(found, default=None)]
+        is_weak = not is_at_least(confidence(whole), threshold)
+        unfinished = "weak" if is_weak else "length"
+        whole.finish_reason = "stop" if found or more.finish_reason == "stop" else unfinished
     return RequestOutput(prompt_ids, [whole], cost)
 
 
@@ -234,16 +229,22 @@ def deepconf_online(
 
     The threshold is what the best `keep` of `warmup` whole samples reach. The others come one
     after another until `consensus` of the confidence is for one answer, or n were begun.
+
+    Confidences are compared up to rounding (`is_at_least`). A sample that repeats the shakiest
+    passage of an earlier one is exactly as confident, but the computed numbers differ in the last
+    digits, depending on what else is in the batch. Without a tolerance the same call would give up
+    such a sample in one run and keep it in another.
     """
     output = draw(llm, problem, min(warmup, n), params)
     completions, cost = list(output.completions), output.cost
     scores = [confidence(completion) for completion in completions]
     threshold = min(score for score, is_in in zip(scores, best_share(scores, keep)) if is_in)
     while True:
-        weights = [score * (score >= threshold) for score in scores]
+        weights = [score * is_at_least(score, threshold) for score in scores]
         answers = [None if c.finish_reason == "weak" else final_answer(c) for c in completions]
-        votes = count_votes(answers, weights)
-        agreed = votes and max(votes.values()) >= consensus * sum(votes.values())
+        votes = count_votes(answers, weights, "the confidence")
+        most, total = max(votes.values(), default=0.0), sum(votes.values())
+        agreed = votes and is_at_least(most, consensus * total)
         if agreed or len(completions) >= n:
             break
         own = replace(params, seed=params.seed + SEED_STEP * len(completions))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from statistics import mean
@@ -20,7 +19,7 @@ from statistics import mean
 import torch
 
 from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
-from shared.answers import final_answer, normalize_answer
+from shared.answers import final_answer
 from shared.checkpoint import weights_fingerprint
 from shared.cli import (
     add_common_flags,
@@ -30,10 +29,19 @@ from shared.cli import (
     print_result,
     run,
 )
+from shared.evaluate import name_of
 from shared.intervals import paired_bootstrap, wilson_interval
 from shared.pool import Choose, PooledProblem, Sample, accuracy_at, majority, sample_pool, to_pool
-from shared.scorers import ProcessRewardModel, aggregate_scores, judge
+from shared.scorers import (
+    ProcessRewardModel,
+    aggregate_scores,
+    checked,
+    checked_scores,
+    judge,
+    judging_cost,
+)
 from shared.tiny.report import auc
+from shared.voting import most_frequent
 
 PARAMS = SamplingParams(temperature=0.6, max_tokens=700)
 AGGREGATES = ("last", "min", "mean", "prod")
@@ -84,7 +92,11 @@ def reward(reward_model: ProcessRewardModel, aggregate: str = "last") -> Scorer:
 
 
 def best_answer(answers: list[str | None], scores: list[float]) -> str | None:
-    """The answer with the highest score; of equals the first. None where there is no answer."""
+    """The answer with the highest score; ties go to the first. None where there is no answer.
+
+    Raises ValueError for a score that is not a finite number.
+    """
+    scores = checked_scores(scores, "the score", len(answers))
     answered = [(score, answer) for score, answer in zip(scores, answers) if answer is not None]
     return max(answered, key=lambda pair: pair[0], default=(0.0, None))[1]
 
@@ -92,15 +104,10 @@ def best_answer(answers: list[str | None], scores: list[float]) -> str | None:
 def weighted_answer(answers: list[str | None], scores: list[float]) -> str | None:
     """The answer whose scores add up to the most: a vote, each weighing its score (Li 2023).
 
-    Raises ValueError for a negative score: it would count against its own answer.
+    Raises ValueError for a score that is not a finite number, and for a negative one, which would
+    count against its own answer.
     """
-    if min(scores, default=0.0) < 0:
-        raise ValueError(f"a weight must not be negative, and the lowest score is {min(scores)}")
-    totals: Counter[str] = Counter()
-    for answer, score in zip(answers, scores):
-        if answer is not None:
-            totals[normalize_answer(answer)] += score
-    return max(totals, key=totals.get, default=None)
+    return most_frequent(answers, scores, "the score")
 
 
 def best_of_n(
@@ -114,16 +121,25 @@ def best_of_n(
 ) -> Solution:
     """Sample n chains of thought, score each, and let `choose` make one answer of the scores."""
     (output,) = llm.chat(prompts.ask(problem.question), replace(params, n=n), enable_thinking=False)
-    scores = scorer(llm, problem.question, output.completions)
-    cost = output.cost
-    if scorer not in (length, likelihood, certainty):  # sampling has told what these need
-        cost += reading_cost(output.completions)
-    answers = [final_answer(completion) for completion in output.completions]
-    return Solution(choose(answers, scores), output.completions, cost, scores)
+    completions = output.completions
+    scores = scorer(llm, problem.question, completions)
+    scores = checked_scores(scores, name_of(scorer), len(completions))
+    cost = output.cost + scoring_cost(llm, problem.question, scorer, completions)
+    answers = [final_answer(completion) for completion in completions]
+    return Solution(choose(answers, scores), completions, cost, scores)
+
+
+def scoring_cost(llm: LLM, question: str, scorer: Scorer, completions: list[Completion]) -> Cost:
+    """What a scorer costs that has scored some solutions."""
+    if scorer in (length, likelihood, certainty):  # sampling has already told what these need
+        return Cost()
+    if scorer is own_judgement:
+        return judging_cost(llm, question, [completion.text for completion in completions])
+    return reading_cost(completions)
 
 
 def reading_cost(completions: list[Completion]) -> Cost:
-    """What it costs to read every solution once more."""
+    """What it costs a reward model to read every solution once."""
     num_tokens = sum(len(completion.token_ids) for completion in completions)
     return Cost(scored_tokens=num_tokens, forward_passes=len(completions))
 
@@ -156,15 +172,17 @@ def sample_and_measure(
 
 
 def score_of(sample: Sample, measure: str) -> float:
-    """A pooled sample's score by one of the MEASURES."""
-    if measure == "likelihood":
-        return math.exp(sample.measures["logprob"] / sample.num_tokens)
+    """A pooled sample's score by one of the MEASURES. Raises ValueError where none is recorded, and
+    for one that is not a finite number."""
     if measure == "length":
         well_formed = sample.finish_reason == "stop" and "\\boxed{" in sample.text
         return well_formed * sample.num_tokens
-    if measure.startswith("reward"):
-        return math.exp(sample.measures[f"log_{measure}"])
-    return sample.measures[measure]
+    logarithms = {"likelihood": "logprob"} | {f"reward_{a}": f"log_reward_{a}" for a in AGGREGATES}
+    noted = sample.measures.get(logarithms.get(measure, measure))
+    score = checked(noted, f"{measure} of the sample {sample.text[:40]!r}")
+    if measure == "likelihood":
+        score /= sample.num_tokens
+    return math.exp(score) if measure in logarithms else score
 
 
 def ranked_by(measure: str, choose: Callable = best_answer) -> Choose:

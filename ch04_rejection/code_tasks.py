@@ -14,10 +14,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ch04_rejection.extract import extract_code as extract_code
 from ch04_rejection.sandbox import call_function
 
 TASKS_FILE = Path(__file__).parent / "code_tasks.jsonl"
@@ -53,13 +53,6 @@ def fingerprint(tasks: list[CodeTask]) -> str:
     """A short hash of the tasks with all their tests: a verdict under others is another verdict."""
     content = json.dumps([asdict(task) for task in tasks])
     return hashlib.sha256(content.encode()).hexdigest()[:12]
-
-
-def extract_code(text: str, name: str) -> str:
-    """The code in a model's reply: the first fenced block that defines the function `name`, else
-    all of the text. The last fence may be missing, where the reply was cut off."""
-    blocks = re.findall(r"```[^\n]*\n(.*?)(?:```|\Z)", text, re.DOTALL)
-    return next((block for block in blocks if f"def {name}(" in block), text)
 
 
 def share_passed(code: str, name: str, tests: list[Test]) -> float:

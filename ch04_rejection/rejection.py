@@ -43,11 +43,11 @@ from shared.pool import (
     accuracy_at,
     is_right_answer,
     majority,
-    most_frequent,
     sample_pool,
     to_pool,
 )
-from shared.scorers import ProcessRewardModel
+from shared.scorers import ProcessRewardModel, checked_scores
+from shared.voting import most_frequent
 
 PARAMS = SamplingParams(temperature=0.6, max_tokens=700)
 VOTES = 20  # simulated for one problem where nothing is accepted
@@ -93,8 +93,9 @@ def rewarded(reward_model: ProcessRewardModel, threshold: float) -> Verifier:
     def verifier(question: str, completions: list[Completion]) -> list[bool]:
         """The reward model's score of each last step, held against the threshold."""
         steps = reward_model.step_scores(question, [c.text for c in completions])
+        rewards = checked_scores([each[-1] for each in steps], "the reward", len(completions))
         fine = well_formed(question, completions)
-        return [is_fine and scores[-1] >= threshold for is_fine, scores in zip(fine, steps)]
+        return [is_fine and score >= threshold for is_fine, score in zip(fine, rewards)]
 
     verifier.__name__ = f"reward >= {threshold:g}"  # what a run's settings call it
     verifier.reads = 1
@@ -177,8 +178,9 @@ def sample_and_score(
     solution = sample_pool(llm, problem, n=n, params=params, judged=False)
     texts = [completion.text for completion in solution.completions]
     steps = reward_model.step_scores(problem.question, texts)
-    for completion, scores in zip(solution.completions, steps):
-        completion.measures["reward"] = scores[-1]
+    rewards = checked_scores([each[-1] for each in steps], "the reward", n)
+    for completion, score in zip(solution.completions, rewards):
+        completion.measures["reward"] = score
     read = sum(len(completion.token_ids) for completion in solution.completions)
     solution.cost += Cost(scored_tokens=read, forward_passes=n)
     return solution
@@ -191,8 +193,10 @@ def noted_reward(threshold: float) -> Verifier:
         """Each noted reward held against the threshold. Raises ValueError where there is none."""
         if not all("reward" in sample.measures for sample in samples):
             raise ValueError("a pool without rewards: make one with sample_and_score (--compare)")
+        noted = [sample.measures["reward"] for sample in samples]
+        rewards = checked_scores(noted, "the noted reward", len(samples))
         fine = well_formed(question, samples)
-        return [ok and s.measures["reward"] >= threshold for ok, s in zip(fine, samples)]
+        return [is_fine and score >= threshold for is_fine, score in zip(fine, rewards)]
 
     verifier.__name__ = f"reward >= {threshold:g}"
     return verifier

@@ -28,6 +28,7 @@ from shared.cli import friendly_errors
 from shared.evaluate import Evaluation, load_evaluation
 from shared.intervals import paired_bootstrap, wilson_interval
 from shared.pool import PooledProblem, Sample, majority, read_pool, to_pool
+from shared.scorers import checked
 
 OUTCOMES = ("kept", "broken", "repaired", "unrepaired")
 Drawn = dict[str, list[Sample]]  # by question: samples to vote with
@@ -118,12 +119,13 @@ def samples_for(tokens: float, drawn: Drawn) -> int | None:
 
 
 def score_of(sample: Sample, gate: str) -> float:
-    """A solution's score by the name of a gate. Raises ValueError where none is recorded."""
-    if gate == "likelihood":
-        return math.exp(sample.measures["logprob"] / sample.num_tokens)
-    if gate not in sample.measures:
+    """A solution's score by the name of a gate. Raises ValueError where none is recorded, and for
+    one that is not a finite number."""
+    name = "logprob" if gate == "likelihood" else gate
+    if name not in sample.measures:
         raise ValueError(f"the records hold no score by the name of {gate!r}")
-    return sample.measures[gate]
+    score = checked(sample.measures[name], f"{gate} of the sample {sample.text[:40]!r}")
+    return math.exp(score / sample.num_tokens) if gate == "likelihood" else score
 
 
 def is_scored(drawn: Drawn, gate: str) -> bool:

@@ -34,8 +34,9 @@ from shared.cli import (
     model_config,
     print_result,
 )
+from shared.evaluate import name_of
 from shared.problems import load_problems
-from shared.scorers import ProcessRewardModel, aggregate_scores, judge
+from shared.scorers import ProcessRewardModel, aggregate_scores, checked, judge, judging_cost
 from shared.tiny.documents import ALL_RIGHT
 from shared.tokenizer import Tokenizer
 
@@ -135,12 +136,12 @@ def reward(reward_model: ProcessRewardModel, aggregate: str = "last") -> Gate:
     return gate
 
 
-def scoring_cost(gate: Gate | None, solutions: list[Completion]) -> Cost:
+def scoring_cost(llm: LLM, question: str, gate: Gate | None, solutions: list[Completion]) -> Cost:
     """What a gate costs that has scored some solutions."""
     if gate is None or gate is likelihood:  # sampling has told
         return Cost()
-    if gate is own_judgement:  # "Yes" and "No" are looked up
-        return Cost(scored_tokens=2 * len(solutions), forward_passes=2 * len(solutions))
+    if gate is own_judgement:
+        return judging_cost(llm, question, [solution.text for solution in solutions])
     num_tokens = sum(len(solution.token_ids) for solution in solutions)
     return Cost(scored_tokens=num_tokens, forward_passes=len(solutions))
 
@@ -180,7 +181,7 @@ def self_refine(
                are neighbours share draws. The draft is greedy. (Greedy critiques would be the same
                again about a draft that was kept.)
     gate       a revision that scores lower is refused; None: every one is the new draft, as
-               published
+               published; ValueError for a score that is not a finite number
     feedback   who looks for a wrong step
 
     Returns the last draft's answer, all that was sampled in order, and a `Round` each as the trace.
@@ -190,7 +191,9 @@ def self_refine(
     question, greedy = problem.question, replace(params, n=1, temperature=0.0)
     outputs = [reply(llm, prompts.ask(question), greedy)]
     draft = outputs[0].completions[0]
-    solutions, scores = [draft], [gate(llm, question, draft)] if gate else []
+    solutions, scores = [draft], []
+    if gate:
+        scores = [checked(gate(llm, question, draft), f"{name_of(gate)} of the draft")]
     trace = [Round(draft.text, accepted=True)]
     for number in range(1, rounds + 1):
         sampling = replace(params, n=1, seed=params.seed + number)
@@ -203,12 +206,13 @@ def self_refine(
         revision = outputs[-1].completions[0]
         solutions.append(revision)
         if gate:
-            scores = [scores[0], gate(llm, question, revision)]
+            score = checked(gate(llm, question, revision), f"{name_of(gate)} of revision {number}")
+            scores = [scores[0], score]
         accepted = not gate or scores[1] >= scores[0]
         trace[-1] = Round(draft.text, critique, revision.text, scores, accepted)
         if accepted:
             draft, scores = revision, scores[1:]
-    cost = sum((output.cost for output in outputs), scoring_cost(gate, solutions))
+    cost = sum((output.cost for output in outputs), scoring_cost(llm, question, gate, solutions))
     completions = [output.completions[0] for output in outputs]
     return Solution(final_answer(draft), completions, cost, trace=[asdict(r) for r in trace])
 
@@ -368,8 +372,9 @@ def refine_in_ways(
     cost = sum((o.cost for outputs in shared.replies.values() for o in outputs), Cost())
     for name, gate in gates.items():
         for completion in solutions:
-            completion.measures[name] = gate(shared, problem.question, completion)
-        cost += scoring_cost(gate, solutions)
+            score = gate(shared, problem.question, completion)
+            completion.measures[name] = checked(score, f"{name} of {completion.text[:40]!r}")
+        cost += scoring_cost(shared, problem.question, gate, solutions)
     return Solution(answers[answer_of], list(completions.values()), cost)
 
 

@@ -86,8 +86,9 @@ def coin_until_the_end(value: Value, seed: int = 0) -> Value:
 
 
 def weighted(samples: list[Sample]) -> str | None:
-    """Weighted best-of-N on pooled samples."""
-    return weighted_answer([s.answer for s in samples], [s.measures["value"] for s in samples])
+    """Weighted best-of-N on pooled samples. Raises ValueError where a value is no finite number."""
+    values = [sample.measures.get("value") for sample in samples]
+    return weighted_answer([sample.answer for sample in samples], values)
 
 
 def oracle(samples: list[Sample]) -> str | None:

@@ -24,14 +24,15 @@ from functools import partial
 
 import torch
 
-from ch03_best_of_n.best_of_n import weighted_answer
 from ch06_search.values import SO_FAR, StepReader, arithmetic, judge, reward
 from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
 from shared.answers import final_answer
 from shared.checkpoint import weights_fingerprint
 from shared.cli import add_common_flags, friendly_errors, run
+from shared.evaluate import name_of
 from shared.openai_protocol import NotServed
-from shared.scorers import ProcessRewardModel
+from shared.scorers import ProcessRewardModel, checked_scores
+from shared.voting import most_frequent
 
 PARAMS = SamplingParams(temperature=1.0, max_tokens=700)
 STEP_TOKENS = 128  # a step that is longer is cut here, and goes on as the next one
@@ -174,12 +175,15 @@ class Tree:
         return child
 
     def rate(self, nodes: list[Node]) -> None:
-        """Ask the value function about those nodes that have no score yet."""
+        """Ask the value function about those nodes that have no score yet.
+
+        Raises ValueError for a score that is not a finite number.
+        """
         new = [node for node in dict.fromkeys(nodes) if node.score is None]
         if new:
             scores, cost = self.value(self.llm, self.question, new)
             self.cost += cost
-            for node, score in zip(new, scores):
+            for node, score in zip(new, checked_scores(scores, name_of(self.value), len(new))):
                 node.score = score
 
     def solution(self, votes: Counter[Node] | None = None) -> Solution:
@@ -194,7 +198,7 @@ class Tree:
         weights = list(votes.values()) if votes else scores
         for path, weight in zip(paths, weights):
             path.measures["weight"] = float(weight)
-        answer = weighted_answer([final_answer(path) for path in paths], weights)
+        answer = most_frequent([final_answer(path) for path in paths], weights, "the weight")
         return Solution(answer, paths, self.cost, scores, drawing(self.root))
 
 
@@ -239,13 +243,22 @@ def unfinished(nodes: list[Node]) -> list[Node]:
     return [node for node in dict.fromkeys(nodes) if not node.is_finished]
 
 
+def ranked(tree: Tree, nodes: list[Node]) -> list[Node]:
+    """The nodes from the highest score to the lowest; ties keep their order."""
+    tree.rate(nodes)
+    return sorted(nodes, key=lambda node: node.score, reverse=True)
+
+
 def best(tree: Tree, nodes: list[Node], count: int) -> list[Node]:
-    """The `count` nodes with the highest scores, of equals the first; nobody is asked where there
-    is no choice."""
-    if len(nodes) > count:
-        tree.rate(nodes)
-        nodes = sorted(nodes, key=lambda node: node.score, reverse=True)[:count]
-    return nodes
+    """The `count` nodes with the highest scores; ties go to the first. If there are no more than
+    that, the value function is not called."""
+    return ranked(tree, nodes)[:count] if len(nodes) > count else nodes
+
+
+def shared_out(nodes: list[Node], places: int) -> list[Node]:
+    """Each node as often as it gets a place: as evenly as possible, the first ones one more."""
+    each, extra = divmod(places, len(nodes))
+    return [node for i, node in enumerate(nodes) for _ in range(each + (i < extra))]
 
 
 def beam_search(
@@ -259,9 +272,10 @@ def beam_search(
     branch: int = 2,
     depth: int = 0,
 ) -> Solution:
-    """Sample n first steps, keep the best n / branch, sample n next steps of these in equal shares,
-    and so on (Snell 2024, section 5.2). A path that ends takes its place in n with it; the search
-    is over when all have ended, as a rule before n different ones have.
+    """Sample n first steps, keep the best n / branch, sample n next steps of these, and so on
+    (Snell 2024, section 5.2). The next steps are shared out as evenly as possible; where they
+    cannot be equal, better beams get one more. Each finished path uses up one of the n places. The
+    search stops when no beam is left, usually with fewer than n distinct paths.
 
     With a `depth` a step is judged by where so many greedy steps more lead (lookahead, Snell 2024).
     Those steps stay in the tree, and a path that ends in them counts and votes like any other.
@@ -269,11 +283,12 @@ def beam_search(
     tree = Tree(llm, problem, value, params, step_end, n=n, branch=branch)
     beams = unfinished(tree.expand([tree.root], n))
     while beams and (room := n - len(tree.finished)) > 0:
-        places = math.ceil(room / branch)
-        if depth and len(beams) > places:
-            look_ahead(tree, beams, depth)
-        beams = best(tree, beams, places)
-        beams = unfinished(tree.expand(beams, max(1, room // len(beams))))
+        width = math.ceil(room / branch)
+        if len(beams) > width or room % len(beams):  # otherwise no beam is preferred
+            if depth:
+                look_ahead(tree, beams, depth)
+            beams = ranked(tree, beams)[:width]
+        beams = unfinished(tree.expand(shared_out(beams, room)))
     return tree.solution()
 
 
@@ -435,10 +450,17 @@ def drift(tree: Tree, n: int, rng: random.Random) -> list[Node]:
 
 def resample(nodes: list[Node], weights: list[float], rng: random.Random) -> list[Node]:
     """As many nodes, each on average in proportion to its weight: evenly spaced points on the line
-    of their cumulated weights (systematic resampling). All weights 0: the nodes as they are."""
+    of their cumulated weights (systematic resampling). All weights 0: the nodes as they are.
+
+    Raises ValueError for a weight that is negative or not a finite number.
+    """
+    weights = checked_scores(weights, "the weight", len(nodes))
+    if min(weights, default=0.0) < 0:
+        raise ValueError(f"the weight must not be negative, but the lowest one is {min(weights)}")
     if not any(weights):
         return nodes
-    cumulated = list(itertools.accumulate(weights))
+    most = max(weights)  # the sum of very large weights would overflow
+    cumulated = list(itertools.accumulate(weight / most for weight in weights))
     spacing, start = cumulated[-1] / len(nodes), rng.random()
     points = [
         min((i + start) * spacing, math.nextafter(cumulated[-1], 0)) for i in range(len(nodes))

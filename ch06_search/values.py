@@ -7,7 +7,6 @@ and what it cost to find out. None sees the gold answer.
 from __future__ import annotations
 
 import itertools
-import math
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,7 +20,13 @@ from shared.decoder.model import Qwen
 from shared.engine.inbox import Inbox
 from shared.engine.prefill import batches_by_length, read, token_logprobs
 from shared.engine.prefix_cache import PrefixCache
-from shared.scorers import ProcessRewardModel, encode_steps
+from shared.scorers import (
+    VERDICTS,
+    ProcessRewardModel,
+    asking_cost,
+    encode_steps,
+    share_of_yes,
+)
 from shared.threads import wait_for
 
 if TYPE_CHECKING:
@@ -57,11 +62,11 @@ def judge(ask: str = SO_FAR) -> Value:
 
 def probability_of_yes(llm: LLM, texts: list[list[int]]) -> tuple[list[float], Cost]:
     """P("Yes") / (P("Yes") + P("No")) as what follows each text, given as token ids."""
-    asked = [(ids, word) for ids in texts for word in ("Yes", "No")]
+    asked = [(ids, word) for ids in texts for word in VERDICTS]
     with ThreadPoolExecutor(min(ASKED_AT_ONCE, len(asked))) as pool:  # so that they share a batch
         found = list(pool.map(lambda each: sum(llm.score(*each)), asked))
-    scores = [1 / (1 + math.exp(min(no - yes, 700))) for yes, no in zip(found[::2], found[1::2])]
-    return scores, Cost(scored_tokens=len(asked), forward_passes=len(asked))
+    scores = [share_of_yes(yes, no) for yes, no in zip(found[::2], found[1::2])]
+    return scores, asking_cost(llm, texts)
 
 
 def reward(reward_model: ProcessRewardModel) -> Value:

@@ -16,20 +16,20 @@ from __future__ import annotations
 
 import argparse
 import random
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shared import prompts
-from shared.answers import answers_match, final_answer, normalize_answer
+from shared.answers import answers_match, final_answer
 from shared.cli import HelpFormatter, add_common_flags, run
 from shared.decoder.sampler import SamplingParams
 from shared.evaluate import Evaluation, load_evaluation
 from shared.llm import LLM
 from shared.problems import Problem
-from shared.scorers import judge
-from shared.solution import Cost, Solution
+from shared.scorers import judge, judging_cost
+from shared.solution import Solution
+from shared.voting import most_frequent
 
 POOLS_FOLDER = Path(__file__).parent / "pools"
 GROUP = 32  # tokens of a group in `lowest_confidence`
@@ -37,8 +37,8 @@ GROUP = 32  # tokens of a group in `lowest_confidence`
 
 @dataclass(frozen=True)
 class Sample:
-    """One sampled solution. `answer` is normalized; `measures` are numbers by name, "logprob" (the
-    sum) among them."""
+    """One sampled solution. `answer` is as the solution spells it, which is what `is_right` grades;
+    `measures` are numbers by name, "logprob" (the sum) among them."""
 
     text: str
     answer: str | None
@@ -79,7 +79,7 @@ def sample_pool(
             completion.measures["certainty"] = completion.certainty
         if judged:
             completion.measures["judge"] = judge(llm, problem.question, completion.text)
-            cost += Cost(scored_tokens=2, forward_passes=2)
+            cost += judging_cost(llm, problem.question, [completion.text])
     answers = [final_answer(completion) for completion in output.completions]
     return Solution(most_frequent(answers), output.completions, cost)
 
@@ -92,16 +92,9 @@ def lowest_confidence(logprobs: list[float], group: int = GROUP) -> float:
     return min(sum(each) / len(each) for each in groups)
 
 
-def most_frequent(answers: list[str | None]) -> str | None:
-    """The most frequent answer; of several the one seen first. None where there is no answer."""
-    votes = Counter(normalize_answer(answer) for answer in answers if answer is not None)
-    return max(votes, key=votes.get, default=None)
-
-
 def majority(samples: list[Sample]) -> str | None:
-    """The most frequent answer of some samples, as `most_frequent`; theirs are normalized."""
-    votes = Counter(sample.answer for sample in samples if sample.answer is not None)
-    return max(votes, key=votes.get, default=None)
+    """The most frequent answer of some samples, spelled as in the first that has it."""
+    return most_frequent([sample.answer for sample in samples])
 
 
 def to_pool(evaluation: Evaluation) -> list[PooledProblem]:
@@ -124,7 +117,7 @@ def graded(completion: dict, gold: str) -> Sample:
     answer = completion["answer"] if is_whole else None
     return Sample(
         completion["text"],
-        None if answer is None else normalize_answer(answer),
+        answer,
         answer is not None and answers_match(answer, gold),
         completion["num_tokens"],
         completion["finish_reason"],
@@ -142,26 +135,27 @@ def accuracy_at(
 ) -> list[float]:
     """For each problem, how often `choose` is right with n of its samples, drawn `repeats` times.
 
-    The mean is the accuracy at n; two such lists on one pool are paired. With all samples there is
-    one way to draw. Raises ValueError where a problem has fewer than n samples.
+    The samples are drawn in random order, because ties go to the answer seen first: a majority of
+    two is as good as one sample. With all samples, their order is that of the run. The mean is the
+    accuracy at n; two such lists on one pool are paired. Raises ValueError where a problem has
+    fewer than n samples.
     """
     rng = random.Random(f"{seed}/{n}")
     shares = []
     for problem in pool:
         if n > len(problem.samples):
             raise ValueError(f"n is {n}, but the pool has {len(problem.samples)} samples a problem")
-        times = 1 if n == len(problem.samples) else repeats
+        takes_all = n == len(problem.samples)
         right = 0
-        for _ in range(times):
-            # In the order of sampling, so that n = all is the run as it was.
-            drawn = sorted(rng.sample(range(len(problem.samples)), n))
-            right += is_right_answer(choose([problem.samples[i] for i in drawn]), problem)
-        shares.append(right / times)
+        for _ in range(1 if takes_all else repeats):
+            drawn = problem.samples if takes_all else rng.sample(problem.samples, n)
+            right += is_right_answer(choose(drawn), problem)
+        shares.append(right / (1 if takes_all else repeats))
     return shares
 
 
 def is_right_answer(answer: str | None, problem: PooledProblem) -> bool:
-    """Whether an answer that some sample gave is right: as the sample was graded."""
+    """Whether an answer, in the spelling of some sample, is right: as that sample was graded."""
     return any(sample.is_right for sample in problem.samples if sample.answer == answer)
 
 

@@ -1,9 +1,11 @@
 """Self-consistency and its variants: votes, weights, stopping, on toy numbers and for real."""
 
+import math
 import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,21 +44,6 @@ class FakeLLM:
 
 def answers_of(solution):
     return [re.search(r"\\boxed\{(.*)\}", c.text)[1] for c in solution.completions]
-
-
-def test_equal_answers_are_one_vote_and_no_answer_is_none():
-    assert chapter.count_votes(["1,000", None, "$1000", "7"]) == {"1000": 2, "7": 1}
-    assert chapter.count_votes(["7", "8", "7"], [0.25, 0.5, 0.5]) == {"7": 0.75, "8": 0.5}
-    with pytest.raises(ValueError):
-        chapter.count_votes(["7", "8"], [1.0])
-    with pytest.raises(ValueError):
-        chapter.count_votes(["7", "8"], [])
-
-
-def test_a_tie_goes_to_the_answer_seen_first():
-    assert chapter.winner(chapter.count_votes(["8", "7", "7", "8"])) == "8"
-    assert chapter.winner(chapter.count_votes(["7", "8", "8", "7"])) == "7"
-    assert chapter.winner(chapter.count_votes([None, None])) is None
 
 
 def test_self_consistency_asks_once_for_n_and_takes_the_majority():
@@ -165,6 +152,99 @@ def test_deepconf_lets_only_the_confident_vote():
     assert solution.answer == "4"  # e^-0.1 against e^-0.5; the other two are out
     assert solution.trace[0]["votes"] == pytest.approx({"3": 0.6065, "4": 0.9048}, abs=1e-4)
     assert chapter.deepconf(FakeLLM("3", "3", "4"), PROBLEM, n=3, keep=1.0).answer == "3"
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_a_score_that_is_no_number_is_an_error(wrong):
+    for place in range(3):
+        scores = [0.5, 0.5, 0.5]
+        scores[place] = wrong
+        for function in (chapter.rank_weights, partial(chapter.best_share, keep=0.5)):
+            with pytest.raises(ValueError, match=f"the score of sample {place + 1} is {wrong}"):
+                function(scores)
+    techniques = [
+        partial(chapter.weighted_self_consistency, weight=weight) for weight in chapter.WEIGHTS
+    ]
+    for technique in (*techniques, chapter.deepconf):
+        llm = FakeLLM("3", "4", logprobs=[-1.0, wrong], certainties=[1.0, wrong])
+        with pytest.raises(ValueError, match="nan|inf"):
+            technique(llm, PROBLEM, n=2)
+
+
+@pytest.mark.parametrize("jitter", [0.0, 3e-7, -3e-7])
+def test_equal_confidences_stay_equal_when_they_are_rounded_otherwise(jitter):
+    assert chapter.best_share([0.9, 0.9 * (1 + jitter), 0.5, 0.4], 0.25) == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    llm = FakeLLM("3", "4", logprobs=[-0.1, -0.1 * (1 + jitter)])
+    assert chapter.deepconf(llm, PROBLEM, n=2, keep=0.5).answer == "3"
+
+
+class ScriptedLLM(FakeLLM):
+    """Warm-up samples as FakeLLM; then continues with scripted tokens, all equally likely."""
+
+    def __init__(self, tokenizer, text, logprob, **options):
+        super().__init__("3", "4", **options)
+        self.tokenizer, self.logprob = tokenizer, logprob
+        self.script = tokenizer.encode(text, allow_special=True)
+
+    def generate(self, texts, params):
+        (ids,) = texts
+        begun = len(ids) - 1  # the prompt is one token
+        tokens = self.script[begun : begun + params.max_tokens]
+        reason = "stop" if begun + len(tokens) == len(self.script) else "length"
+        special = self.tokenizer.special_tokens.values()
+        text = self.tokenizer.decode(token for token in tokens if token not in special)
+        found = [text.index(stop) for stop in params.stop if stop in text]
+        text, reason = (text[: min(found)], "stop") if found else (text, reason)
+        piece = Completion(text, tokens, [self.logprob] * len(tokens), reason)
+        return [RequestOutput(ids, [piece], Cost(len(ids), len(tokens), 0, 1))]
+
+
+@pytest.mark.parametrize("jitter", [0.0, 3e-7, -3e-7])
+def test_a_sample_as_confident_as_the_threshold_is_kept_in_every_run(tiny, jitter):
+    text = "1+1=2\n" * 20 + "so \\boxed{5}<|im_end|>"
+    llm = ScriptedLLM(tiny.tokenizer, text, -0.1 * (1 + jitter), logprobs=[-0.1, -0.1])
+    solution = chapter.deepconf_online(llm, PROBLEM, n=4, warmup=2)
+    assert [c.finish_reason for c in solution.completions] == ["stop"] * 4
+    assert solution.trace[0]["votes"] == pytest.approx(
+        {"3": 0.9048, "4": 0.9048, "5": 1.8097}, abs=1e-4
+    )
+    assert solution.answer == "5"
+    weak = ScriptedLLM(tiny.tokenizer, text, -0.1001, logprobs=[-0.1, -0.1])
+    reasons = [
+        c.finish_reason for c in chapter.deepconf_online(weak, PROBLEM, n=4, warmup=2).completions
+    ]
+    assert reasons == ["stop", "stop", "weak", "weak"]
+
+
+@pytest.mark.parametrize("jitter", [0.0, 3e-7, -3e-7])
+def test_a_consensus_that_is_just_reached_ends_the_sampling_in_every_run(tiny, jitter):
+    llm = ScriptedLLM(tiny.tokenizer, "", 0.0, logprobs=[-0.1, -0.1 * (1 + jitter)])
+    solution = chapter.deepconf_online(llm, PROBLEM, n=4, warmup=2, consensus=0.5, keep=1.0)
+    assert len(solution.completions) == 2 and solution.answer == "3"
+
+
+@pytest.mark.parametrize("group", [1, 2, 3, 5, 32])
+@pytest.mark.parametrize("text", ["日本語 → ½ 🙂 so \\boxed{4}", "é", "plain, plain"])
+def test_a_character_that_spans_two_pieces_is_kept(tiny, monkeypatch, text, group):
+    monkeypatch.setattr(chapter, "GROUP", group)
+    llm = ScriptedLLM(tiny.tokenizer, text + "<|im_end|>", -0.1)
+    (whole,) = chapter.draw_until_weak(llm, [7], chapter.SAMPLING, 0.0).completions
+    assert whole.text == text and whole.finish_reason == "stop"
+    assert whole.token_ids == llm.script and len(whole.logprobs) == len(llm.script)
+
+
+@pytest.mark.parametrize("group", [1, 2, 3, 5, 32])
+def test_a_stop_string_that_spans_two_pieces_is_found(tiny, monkeypatch, group):
+    monkeypatch.setattr(chapter, "GROUP", group)
+    llm = ScriptedLLM(tiny.tokenizer, "1+1=2\n\nQuestion: 2+2?<|im_end|>", -0.1)
+    params = replace(chapter.SAMPLING, stop=("Question:", "never"))
+    (whole,) = chapter.draw_until_weak(llm, [7], params, 0.0).completions
+    assert whole.text == "1+1=2\n\n" and whole.finish_reason == "stop"
 
 
 def test_a_weak_completion_is_given_up_and_a_good_one_is_not(tiny):

@@ -122,10 +122,26 @@ def test_the_best_answer_is_that_of_the_highest_score_which_has_one():
 def test_scores_of_equal_answers_add_up():
     assert chapter.weighted_answer(["1", "2", "1", None], [0.3, 0.5, 0.3, 9.0]) == "1"
     assert chapter.weighted_answer(["1", "2", "1"], [0.2, 0.5, 0.2]) == "2"
-    assert chapter.weighted_answer(["2", "1,000", "1000"], [0.5, 0.3, 0.3]) == "1000"
+    assert chapter.weighted_answer(["2", "1,000", "1000"], [0.5, 0.3, 0.3]) == "1,000"
     assert chapter.weighted_answer([None, None], [1.0, 1.0]) is None
     with pytest.raises(ValueError, match="-1.0"):
         chapter.weighted_answer(["1", "2"], [0.5, -1.0])
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, None])
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_a_score_that_is_no_number_is_an_error_wherever_it_stands(wrong, place):
+    scores = [0.25] * 4
+    scores[place] = wrong
+    for choose in (chapter.best_answer, chapter.weighted_answer):
+        with pytest.raises(ValueError, match=f"the score of sample {place + 1} is {wrong}"):
+            choose(["1", "2", "1", None], scores)
+
+
+def test_there_is_a_score_for_every_answer():
+    for choose in (chapter.best_answer, chapter.weighted_answer):
+        with pytest.raises(ValueError, match="1 numbers .* for 2 samples"):
+            choose(["1", "2"], [0.5])
 
 
 def test_equal_weights_are_a_vote_and_large_powers_are_best_of_n():
@@ -221,6 +237,20 @@ def test_best_of_n_answers_by_score_and_counts_what_the_scorer_reads():
     assert free.answer == "1" and free.cost.scored_tokens == 0
 
 
+def test_a_scorer_that_gives_no_number_is_named():
+    def shaky_scorer(llm, question, completions):
+        return [math.nan] + [0.5] * (len(completions) - 1)
+
+    for choose in (chapter.best_answer, chapter.weighted_answer):
+        llm = FakeLLM("\\boxed{1}", "\\boxed{2}")
+        with pytest.raises(ValueError, match="shaky_scorer of sample 1 is nan"):
+            chapter.best_of_n(llm, Problem("?", None), n=2, scorer=shaky_scorer, choose=choose)
+    unlikely = FakeLLM("\\boxed{1}", "\\boxed{2}")
+    unlikely.completions[1].logprobs[3] = math.nan
+    with pytest.raises(ValueError, match="likelihood of sample 2 is nan"):
+        chapter.best_of_n(unlikely, Problem("?", None), n=2, scorer=chapter.likelihood)
+
+
 # --- The comparison -------------------------------------------------------------------------------
 
 
@@ -240,6 +270,10 @@ def test_scores_of_pooled_samples_are_those_of_the_scorers():
     assert chapter.score_of(one, "reward_min") == pytest.approx(math.exp(-1.0))
     assert chapter.score_of(one, "length") == 8
     assert chapter.score_of(Sample("1", "1", True, 8, "stop", {}), "length") == 0
+    for measure in ("certainty", "likelihood", "reward_min", "judge"):
+        for noted in ({}, {"certainty": math.nan, "logprob": math.nan, "log_reward_min": math.inf}):
+            with pytest.raises(ValueError, match=f"{measure} of the sample 'text' is"):
+                chapter.score_of(Sample("text", "1", True, 8, "stop", noted), measure)
 
 
 def test_a_pool_is_ranked_between_the_vote_and_the_oracle():

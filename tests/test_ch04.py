@@ -162,6 +162,34 @@ def test_what_a_reward_model_reads_is_counted_and_nothing_else():
         assert solution.cost == Cost(7 * drawn, 5 * drawn, forward_passes=drawn) + read
 
 
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, None])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_reward_that_is_no_number_is_an_error_that_names_it(wrong, place):
+    class ShakyReward:
+        def step_scores(self, question, solutions):
+            return [[0.9, wrong if i == place else 0.9] for i in range(len(solutions))]
+
+    replies = [completion(RIGHT), completion(SLIP)]
+    message = f"the reward of sample {place + 1} is {wrong}"
+    verifier = chapter.rewarded(ShakyReward(), 0.4)
+    for accepts in (verifier, chapter.both(chapter.arithmetic, verifier)):
+        with pytest.raises(ValueError, match=message):
+            accepts("How many?", replies)
+    options = {"n": 2, "params": chapter.PARAMS, "reward_model": ShakyReward()}
+    llm = FakeLLM(RIGHT, SLIP)
+    given = llm.chat
+    llm.chat = lambda *a, **k: [
+        replace(o, completions=[replace(c, logprobs=[-1.0]) for c in o.completions])
+        for o in given(*a, **k)
+    ]
+    with pytest.raises(ValueError, match=message):
+        chapter.sample_and_score(llm, PROBLEM, **options)
+    noted = [sample("1", reward=0.9), sample("1", reward=0.9)]
+    noted[place].measures["reward"] = wrong
+    with pytest.raises(ValueError, match=f"the noted {message[4:]}"):
+        chapter.noted_reward(0.4)("How many?", noted)
+
+
 @pytest.mark.parametrize("options", [{"n": 0}, {"batch": 0}, {"n": -1}])
 def test_no_draws_are_an_error(options):
     with pytest.raises(ValueError, match="at least 1"):
@@ -397,7 +425,7 @@ def test_a_reference_passes_and_the_hidden_tests_catch_a_plausible_mistake(name)
     assert code_tasks.share_passed(task.wrong, name, task.hidden) < 1
 
 
-def test_code_is_taken_out_of_a_reply():
+def test_code_is_taken_out_of_a_reply():  # more in test_extract.py
     block = "def f(x):\n    return x\n"
     extract = partial(code_tasks.extract_code, name="f")
     assert extract(f"Sure:\n```python\n{block}```\nIt returns x.") == block

@@ -30,6 +30,7 @@ from shared import (
 from shared.evaluate import evaluate, load_evaluation
 from shared.pool import POOLS_FOLDER, PooledProblem, Sample, read_pool, to_pool
 from shared.records import Record
+from shared.scorers import judging_cost
 from shared.tiny.documents import ALL_RIGHT
 
 ROOT = Path(__file__).parents[1]
@@ -175,13 +176,12 @@ def test_the_model_is_asked_about_the_solution():
         assert found == pytest.approx(probability)
 
 
-def test_what_a_gate_costs():
+def test_what_a_gate_costs(tiny):
     read = [completion("a"), completion("b")]  # five tokens each
-    assert chapter.scoring_cost(None, read) == Cost()
-    assert chapter.scoring_cost(chapter.likelihood, read) == Cost()
-    two_words = Cost(scored_tokens=4, forward_passes=4)  # as shared/pool.py counts a judge
-    assert chapter.scoring_cost(chapter.own_judgement, read) == two_words
-    assert chapter.scoring_cost(worth, read) == Cost(scored_tokens=10, forward_passes=2)
+    cost = partial(chapter.scoring_cost, tiny, "How many?", solutions=read)
+    assert cost(None) == Cost() and cost(chapter.likelihood) == Cost()
+    assert cost(chapter.own_judgement) == judging_cost(tiny, "How many?", ["a", "b"])
+    assert cost(worth) == Cost(scored_tokens=10, forward_passes=2)
 
 
 # --- Self-refine ----------------------------------------------------------------------------------
@@ -289,6 +289,42 @@ def test_the_draft_is_greedy_and_every_round_has_a_seed_of_its_own():
         assert [p.temperature for p in llm.params] == [0, 0.6, 0.6, 0.6, 0.6]
         assert [p.seed for p in llm.params[1:]] == [101, 101, 102, 102]
         assert {p.max_tokens for p in llm.params} == {99}
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, None])
+@pytest.mark.parametrize(("place", "source"), [(0, "of the draft"), (1, "of revision 1")])
+def test_a_gate_that_gives_no_number_is_an_error_that_names_it(wrong, place, source):
+    scores = [0.5, 0.5]
+    scores[place] = wrong
+
+    def shaky_gate(llm, question, solution):
+        return scores.pop(0)
+
+    replies = (boxed(5), COMPLAINT, boxed(3))
+    with pytest.raises(ValueError, match=f"shaky_gate {source} is {wrong}"):
+        chapter.self_refine(ScriptedLLM(*replies), PROBLEM, rounds=1, gate=shaky_gate)
+
+
+def test_the_comparison_notes_no_score_that_is_no_number():
+    gates = {"mine": lambda llm, question, solution: 1.0 if solution.text == boxed(5) else math.nan}
+    options = {
+        "n": 1,
+        "params": chapter.PARAMS,
+        "rounds": 1,
+        "gates": gates,
+        "answer_of": "ungated",
+    }
+    llm = ScriptedLLM(boxed(5), COMPLAINT, boxed(3))
+    with pytest.raises(ValueError, match="mine of .* is nan"):
+        chapter.refine_in_ways(llm, PROBLEM, ways=["ungated"], **options)
+
+
+def test_a_recorded_score_that_is_no_number_is_an_error():
+    for measures in ({"g": math.nan}, {"g": math.inf}, {}):
+        with pytest.raises(ValueError, match="is (nan|inf)|hold no score"):
+            outcomes.score_of(Sample("", "1", True, 5, "stop", measures), "g")
+    with pytest.raises(ValueError, match="hold no score"):
+        outcomes.score_of(Sample("", "1", True, 5, "stop", {}), "likelihood")
 
 
 def test_a_gate_that_reads_costs_what_it_reads():

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -353,6 +354,102 @@ def test_beam_search_keeps_the_best_of_all_children():
     assert found(solution) == {"aa", "ab"} and solution.answer == "ab"
 
 
+class ListedLLM(ToyLLM):
+    """Writes these lines first, in turn; each is followed by a line that boxes it."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(
+            lambda reply: {"more\n": 1.0} if reply.count("\n") < 3 else {"\\boxed{1}": 1.0}
+        )
+        self.lines = lines
+
+    def sample(self, ids, params, index) -> Completion:
+        if self.reply(ids):
+            return super().sample(ids, params, index)
+        tokens = self.tokenizer.encode(self.lines[index])
+        return Completion(self.lines[index], tokens, [0.0] * len(tokens), "stop")
+
+
+@pytest.mark.parametrize(
+    ("ended", "counts"),
+    [
+        (0, {"a": 2, "b": 2, "c": 2, "d": 2}),
+        (1, {"a": 2, "b": 2, "c": 2, "d": 1}),  # seven places, four beams
+        (2, {"a": 2, "b": 2, "c": 2}),
+        (3, {"a": 2, "b": 2, "c": 1}),
+        (5, {"a": 2, "b": 1}),
+        (7, {"a": 1}),
+    ],
+)
+def test_beams_share_the_places_as_evenly_as_can_be_and_the_best_get_more(ended, counts):
+    scores = {"a": 0.9, "b": 0.8, "c": 0.7, "d": 0.6, "e": 0.5, "f": 0.4, "g": 0.3, "h": 0.2}
+
+    def value(llm, question, nodes):
+        return [scores.get(node.text[0], 1.0) for node in nodes], Cost()
+
+    ends = [f"\\boxed{{{i}}}{END}" for i in range(ended)]
+    letters_left = list(scores)[: 8 - ended][::-1]  # the best ones come last
+    llm = ListedLLM(*ends, *(f"{letter}\n" for letter in letters_left))
+    chapter.beam_search(llm, PROBLEM, n=8, value=value, branch=2)
+    second = {}
+    for texts, params in llm.calls:
+        second |= {text[0]: params.n for text in texts if text.count("\n") == 1}
+    assert second == counts
+
+
+@pytest.mark.parametrize("beams", [2, 3])
+def test_few_beams_share_the_places_too(beams):
+    # Fewer beams than may be kept: seven places for two or three of them, and nobody is pruned.
+    firsts = ["b\n", "c\n", "a\n"][-beams:]
+    lines = [f"\\boxed{{1}}{END}", *firsts, *firsts, firsts[0]]
+    scores = {"a": 0.9, "b": 0.1, "c": 0.5}
+
+    def value(llm, question, nodes):
+        return [scores.get(node.text[0], 1.0) for node in nodes], Cost()
+
+    llm = ListedLLM(*lines, *[firsts[0]] * 8)
+    chapter.beam_search(llm, PROBLEM, n=8, value=value, branch=2)
+    second = {text[0]: params.n for texts, params in llm.calls for text in texts if text in firsts}
+    assert second == ({"a": 4, "c": 3} if beams == 2 else {"a": 3, "c": 2, "b": 2})
+
+
+def test_places_are_shared_out():
+    a, b, c, d = nodes = [Node([], letter) for letter in "abcd"]
+    assert chapter.shared_out(nodes, 7) == [a, a, b, b, c, c, d]
+    assert chapter.shared_out(nodes, 8) == [a, a, b, b, c, c, d, d]
+    assert chapter.shared_out([a], 3) == [a, a, a]
+    for count in range(1, 5):
+        for places in range(count, 30):
+            shares = Counter(chapter.shared_out(nodes[:count], places))
+            assert shares.total() == places and len(shares) == count
+            assert max(shares.values()) - min(shares.values()) <= 1
+
+
+def test_where_places_divide_evenly_the_search_is_what_it_was():
+    # As beam search was before: equal shares, so that fixed seeds give the same texts.
+    def search_draft(llm, value, n, branch):
+        searched = Tree(llm, PROBLEM, value, chapter.PARAMS, "\n")
+        beams = chapter.unfinished(searched.expand([searched.root], n))
+        while beams and (room := n - len(searched.finished)) > 0:
+            beams = chapter.best(searched, beams, math.ceil(room / branch))
+            assert room % len(beams) == 0
+            beams = chapter.unfinished(searched.expand(beams, room // len(beams)))
+        return searched.solution()
+
+    alphabet = {letter: 1 / 26 for letter in map(chr, range(97, 123))}
+    value = valued(
+        {word: hash_ / 25 for hash_, word in enumerate(words("abcdefghijklmnopqrstuvwxyz"))}
+    )
+
+    def first_letter(llm, question, nodes):
+        return value(llm, question, [Node([], node.text[:2]) for node in nodes])
+
+    one, other = speller(alphabet, alphabet, alphabet), speller(alphabet, alphabet, alphabet)
+    before = search_draft(one, first_letter, 4, 4)
+    after = chapter.beam_search(other, PROBLEM, n=4, value=first_letter, branch=4)
+    assert before == after and one.calls[1][1].n == 4
+
+
 def test_the_subtrees_of_dvts_do_not_compete():
     # The value likes only what begins with "a"; a beam of two keeps nothing else.
     def value(llm, question, nodes):
@@ -471,6 +568,46 @@ def test_resampling_is_in_proportion_and_even():
     assert chapter.resample(nodes, [0.0] * 5, rng) == nodes
 
 
+@pytest.mark.parametrize("weight", [1e308, 5e-324, 1e-300])
+def test_resampling_copes_with_the_largest_and_the_smallest_weights(weight):
+    nodes, rng = [Node([]) for _ in range(4)], random.Random(0)
+    assert chapter.resample(nodes, [weight] * 4, rng) == nodes
+    assert set(chapter.resample(nodes, [0.0, weight, 0.0, 0.0], rng)) == {nodes[1]}
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, None, -1.0])
+def test_resampling_by_what_is_no_weight_is_an_error(wrong, place):
+    weights = [0.5, 0.5, 0.5]
+    weights[place] = wrong
+    with pytest.raises(ValueError, match=re.escape(f"{wrong}")):
+        chapter.resample([Node([]) for _ in range(3)], weights, random.Random(0))
+
+
+@pytest.mark.parametrize("zero", [True, False])
+def test_particles_that_are_worth_nothing_go_on(zero):
+    value = valued({word: 0.0 if zero else 5e-324 for word in words("ab", "ab")})
+    solution = chapter.particle_filter(speller(EVEN, EVEN), PROBLEM, n=8, value=value)
+    assert sum(completion.measures["weight"] for completion in solution.completions) == 8
+
+
+@pytest.mark.parametrize("name", chapter.METHODS)
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, None])
+def test_a_value_that_is_no_number_is_an_error_that_names_it(name, wrong):
+    def shaky_value(llm, question, nodes):
+        return [wrong if node.text.startswith("b") else 0.5 for node in nodes], Cost()
+
+    llm = speller(EVEN, EVEN, EVEN)
+    with pytest.raises(ValueError, match=f"shaky_value of sample . is {wrong}, but a score must"):
+        chapter.METHODS[name](llm, PROBLEM, n=8, value=shaky_value)
+
+
+def test_a_value_for_each_node_is_needed():
+    searched = tree(speller(EVEN), lambda llm, question, nodes: ([0.5], Cost()))
+    with pytest.raises(ValueError, match="1 numbers .* for 2 samples"):
+        searched.rate(searched.expand([searched.root], 9))
+
+
 def test_particles_end_as_often_as_their_probability_times_their_score():
     first, second = {"a": 0.7, "b": 0.3}, {"a": 0.4, "b": 0.6}
     worth = {"aa": 0.2, "ab": 0.4, "ba": 0.9, "bb": 0.3}
@@ -555,7 +692,9 @@ def test_the_judge_is_asked_after_the_very_tokens_of_the_reply():
     asked = f"<user>Which?\n{prompts.STEP_BY_STEP}<assistant>"
     after = f"<user>{values.SO_FAR}<assistant>"
     assert sorted(llm.texts) == [f"{asked}a\n{after}", f"{asked}b\n{after}"]
-    assert cost == Cost(scored_tokens=4, forward_passes=4)
+    read = sum(map(len, llm.texts))  # a character is a token, "Yes" and "No" have five
+    expected = Cost(prompt_tokens=read, scored_tokens=10, forward_passes=4, num_prompts=2)
+    assert cost == expected
 
 
 def test_a_model_that_can_think_is_asked_to_judge_at_once(tiny, tmp_path):
@@ -886,6 +1025,14 @@ def test_rivals_are_read_off_at_any_number_of_samples():
     for n in (0.9, 2.1):
         with pytest.raises(ValueError, match="not within the pool"):
             comparison.accuracy_at_any(POOL, comparison.weighted, n)
+
+
+def test_a_pool_without_values_has_no_weighted_rival():
+    unknown = [replace(sample, measures={}) for sample in POOL[0].samples]
+    not_a_number = [replace(sample, measures={"value": math.nan}) for sample in POOL[0].samples]
+    for samples in (unknown, not_a_number):
+        with pytest.raises(ValueError, match="the score of sample 1 is (None|nan)"):
+            comparison.weighted(samples)
 
 
 def test_a_rivals_curve_costs_its_tokens():

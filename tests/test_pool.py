@@ -2,21 +2,25 @@
 
 import itertools
 from functools import partial
+from statistics import mean
 
 import pytest
 
-from shared import SamplingParams, load_problems
+from shared import Completion, Cost, Problem, SamplingParams, Solution, load_problems
 from shared.evaluate import evaluate
 from shared.pool import (
     PooledProblem,
     Sample,
     accuracy_at,
+    is_right_answer,
     lowest_confidence,
     majority,
     read_pool,
     sample_pool,
+    to_pool,
 )
 from shared.scorers import judge
+from shared.voting import most_frequent
 
 
 def pooled(*answers: str) -> PooledProblem:
@@ -45,10 +49,42 @@ def test_accuracy_at_n_is_the_mean_over_all_ways_to_draw():
     problem = pooled("1", "2", "2", "1", "3")
     expected = [
         majority([problem.samples[i] for i in drawn]) == "1"
-        for drawn in itertools.combinations(range(5), 3)
+        for drawn in itertools.permutations(range(5), 3)  # the order decides ties
     ]
     (share,) = accuracy_at([problem], majority, 3, repeats=20_000)
     assert share == pytest.approx(sum(expected) / len(expected), abs=0.02)
+
+
+def test_a_majority_of_two_is_as_good_as_one_sample():
+    for answers in (("1", "2", "3", "4"), ("2", "3", "4", "1"), ("1", "1", "2", "2", "3")):
+        shares = [accuracy_at([pooled(*answers)], majority, n, repeats=20_000)[0] for n in (1, 2)]
+        assert shares == pytest.approx([mean(a == "1" for a in answers)] * 2, abs=0.02)
+
+
+def test_with_all_samples_they_come_in_the_order_of_the_run():
+    seen = []
+    problem = pooled("1", "2", "3", "4")
+    assert accuracy_at([problem], lambda samples: seen.append(samples), 4) == [0.0]
+    assert seen == [problem.samples]
+
+
+SPELLINGS = [["50%"], ["50%", "50", "3"], ["50", "50%", "3"], ["3", "50 \\%", "50%"], ["1,000"]]
+
+
+@pytest.mark.parametrize("gold", ["0.5", "50", "1000"])
+@pytest.mark.parametrize("answers", SPELLINGS)
+def test_a_vote_on_a_pool_is_graded_as_the_run_was(answers, gold):
+    def vote(llm, problem):
+        texts = [f"\\boxed{{{answer}}}" for answer in answers]
+        completions = [Completion(text, [1], [0.0], "stop") for text in texts]
+        return Solution(most_frequent(answers), completions, Cost())
+
+    run = evaluate(vote, None, [Problem("?", gold, id="0")], progress=False)
+    (record,), (problem,) = run.records, to_pool(run)
+    assert [sample.answer for sample in problem.samples] == answers
+    assert accuracy_at([problem], majority, len(answers)) == [float(record.correct)]
+    for sample in problem.samples:
+        assert is_right_answer(sample.answer, problem) == sample.is_right
 
 
 def test_more_samples_than_there_are_is_an_error():

@@ -1,14 +1,31 @@
 """Judge and process reward model: against transformers' backbone, and on the shipped weights."""
 
 import math
+import re
+from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from hub_models import random_hub_model
 
-from shared import SamplingParams, load_problems, prompts
+from ch03_best_of_n import best_of_n
+from ch05_refine import refine
+from ch06_search import values
+from ch06_search.search import Node
+from shared import Cost, SamplingParams, load_problems, prompts
 from shared.decoder.model import ModelConfig
-from shared.scorers import ProcessRewardModel, aggregate_scores, encode_steps, judge
+from shared.pool import sample_pool
+from shared.scorers import (
+    ProcessRewardModel,
+    aggregate_scores,
+    checked,
+    checked_scores,
+    encode_steps,
+    judge,
+    judging_cost,
+)
 from shared.tiny.report import auc, is_right, sample
 
 
@@ -90,6 +107,74 @@ def test_the_judges_probability_is_that_of_yes_among_yes_and_no(tiny):
     messages = prompts.follow_up(prompts.ask("q"), "The answer is 3.", prompts.JUDGE)
     yes, no = (math.exp(sum(tiny.score(messages, word))) for word in ("Yes", "No"))
     assert judge(tiny, "q", "The answer is 3.") == pytest.approx(yes / (yes + no), abs=1e-5)
+
+
+@pytest.mark.parametrize("words", [(math.nan, -1.0), (-1.0, math.nan), (math.nan, math.nan)])
+def test_a_judge_without_a_probability_is_an_error(tiny, words, monkeypatch):
+    given = dict(zip(("Yes", "No"), words))
+    monkeypatch.setattr(tiny, "score", lambda prompt, word: [given[word]])
+    with pytest.raises(ValueError, match="the judge's probability of Yes is nan"):
+        judge(tiny, "q", "The answer is 3.")
+
+
+def test_the_judges_cost_is_what_was_read_wherever_it_is_asked(tiny, monkeypatch):
+    (problem,) = load_problems("word", split="dev", limit=1)
+    read = []  # the prompts that a judge has the model read, and how many tokens it looks up
+    score = tiny.score
+
+    def watched(prompt, completion):
+        found = score(prompt, completion)
+        read.append((tuple(prompt), len(found)))
+        return found
+
+    monkeypatch.setattr(tiny, "score", watched)
+    options = {"n": 2, "params": SamplingParams(temperature=1.0, max_tokens=300)}
+    plain = best_of_n.best_of_n(tiny, problem, **options)
+    sampled, solutions = plain.cost, plain.completions
+    texts = [completion.text for completion in solutions]
+    nodes = [Node(c.token_ids, c.text, finish_reason=c.finish_reason) for c in solutions]
+    assert len(set(texts)) == 2 and not read
+    judged = partial(best_of_n.best_of_n, scorer=best_of_n.own_judgement)
+    gate = refine.own_judgement
+    costs = {
+        "best of n": judged(tiny, problem, **options).cost,
+        "pool": sample_pool(tiny, problem, **options).cost,
+        "search": sampled + values.judge(prompts.JUDGE)(tiny, problem.question, nodes)[1],
+        "refine": sampled + refine.scoring_cost(tiny, problem.question, gate, solutions),
+        "the judge itself": sampled + judging_cost(tiny, problem.question, texts),
+    }
+    read = read[:4]  # by the first of them: each text twice
+    expected = sampled + Cost(
+        prompt_tokens=sum(map(len, {prompt for prompt, _ in read})),
+        scored_tokens=sum(words for _, words in read),
+        forward_passes=len(read),
+        num_prompts=2,
+    )
+    for name, cost in costs.items():
+        assert replace(cost, reused_tokens=sampled.reused_tokens) == expected, name
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, None, "0.5", [0.5]])
+def test_a_score_that_is_no_number_is_an_error_that_names_its_source(wrong):
+    with pytest.raises(ValueError, match=re.escape(f"the judge is {wrong}, but a score must be")):
+        checked(wrong, "the judge")
+    with pytest.raises(ValueError, match="reward of sample 2 is"):
+        checked_scores([0.1, wrong], "reward", 2)
+    for method in ("min", "prod", "last", "mean"):
+        for steps in ([wrong, 0.5, 0.5], [0.5, wrong, 0.5], [0.5, 0.5, wrong]):
+            with pytest.raises(ValueError, match="the score of step . is"):
+                aggregate_scores(steps, method)
+    for right, wrong_ones in (([wrong], [0.1]), ([0.1], [0.1, wrong])):
+        with pytest.raises(ValueError, match="the score of sample"):
+            auc(right, wrong_ones)
+
+
+def test_numbers_of_any_library_are_scores():
+    numbers = [0.5, 1, True, np.float32(0.5), np.int64(2), torch.tensor(0.5)]
+    assert checked_scores(numbers, "s", 6) == [0.5, 1.0, 1.0, 0.5, 2.0, 0.5]
+    for count in (0, 5, 7):
+        with pytest.raises(ValueError, match=f"6 numbers .s. for {count} samples"):
+            checked_scores(numbers, "s", count)
 
 
 def test_the_auc_is_the_share_of_pairs_in_the_right_order():
