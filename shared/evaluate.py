@@ -326,7 +326,7 @@ def load_evaluation(path: str | Path) -> Evaluation:
         )
     if [record.index for record in records] != list(range(settings["num_problems"])):
         raise ValueError(
-            f"{path}: the indexes are not 0 to {settings['num_problems'] - 1}, once each"
+            f"{path}: index does not count from 0 to {settings['num_problems'] - 1}, once each"
         )
     return Evaluation(records, settings, max(record.elapsed for record in records))
 

@@ -158,7 +158,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         content = strict_loads(read_file(beside))
     except ValueError as error:
         raise ValueError(f"{beside} is not a settings file of an evaluation: {error}") from error
-    require(isinstance(content, dict), beside, "the file", content, "an object")
+    if not isinstance(content, dict):
+        raise ValueError(f"{beside} is not a settings file of an evaluation, but {content!r:.40}")
     version = content.get("version")
     check_entries(content, {"version": int}, beside)
     if version != VERSION:
@@ -217,7 +218,7 @@ def parse(line: bytes, path: Path, number: int) -> Record:
     except ValueError as error:
         raise ValueError(f"{where}: not a record of an evaluation: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{where}: not a record of an evaluation, but a {type(content).__name__}")
+        raise ValueError(f"{where}: not a record of an evaluation, but {content!r:.40}")
     check_record(content, where)
     return Record(**content)
 

@@ -40,7 +40,8 @@ LLM = SimpleNamespace(name="stand-in")
 def solution(answer: str | None, finish_reason: str = "stop") -> Solution:
     text = f"The answer is \\boxed{{{answer}}}"
     completion = Completion(text, [1, 2, 3], [-0.5, -0.25, -1.0], finish_reason)
-    return Solution(answer, [completion], Cost(10, 3, 1, 4), [0.5])
+    trace = [{"round": 1, "votes": {"1": 2}}]
+    return Solution(answer, [completion], Cost(10, 3, 1, 4), [0.5], trace)
 
 
 def add_one(llm, problem, *, n=8, params=None) -> Solution:
@@ -48,6 +49,14 @@ def add_one(llm, problem, *, n=8, params=None) -> Solution:
     number = int(problem.question.split()[0])
     time.sleep(0.0005 * (40 - number))
     return solution(str(number + (number % 4 != 0)))
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_works():
+    """A background job is started with SIGINT ignored, and so are its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def interrupt_main() -> None:
@@ -92,6 +101,7 @@ def test_a_record_has_what_is_needed_to_study_it_later(tmp_path):
         "gold": "1",
         "predicted": "1",
         "correct": True,
+        "undecided": False,
         "prompt_tokens": 10,
         "reused_tokens": 0,
         "generated_tokens": 3,
@@ -110,6 +120,7 @@ def test_a_record_has_what_is_needed_to_study_it_later(tmp_path):
             }
         ],
         "scores": [0.5],
+        "trace": [{"round": 1, "votes": {"1": 2}}],
     }
 
 
@@ -308,8 +319,9 @@ def test_a_killed_process_loses_and_repeats_nothing(tmp_path):
 
 
 SCRIPT = """
-import argparse, sys
+import argparse, signal, sys
 from shared import Solution, cli
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def sample(llm, problem, *, n, params):
     out = llm.generate(problem.question, params)[0]
     return Solution("0", out.completions, out.cost)
@@ -504,7 +516,8 @@ def test_a_damaged_file_is_refused_and_left_alone(tmp_path, damage, message):
         (None, "no run.settings.json beside it"),
         ("{", "not a settings"),
         ("[]", "not a settings"),
-        ('{"version": 99, "settings": {}}', "of version 99; this program reads 1"),
+        ('{"version": 99, "settings": {}}', "of version 99; this program reads 2"),
+        ('{"version": 1, "settings": {}}', "of version 1; this program reads 2. Write to another"),
     ],
 )
 def test_a_file_whose_settings_are_unknown_is_refused(tmp_path, settings, message):
