@@ -174,8 +174,9 @@ def main() -> None:
     flags = {name: str(value) for name, value in vars(args).items() if name != "out"}
     content = json.dumps({"settings": flags, "rungs": rows}, indent=1)
     (args.out / "ladder.json").write_text(content + "\n", encoding="utf-8")
-    if any(row["errors"] for row in rows):
-        print("questions that failed:", {row["name"]: row["errors"] for row in rows})
+    for name, evaluation in evaluations.items():
+        if evaluation.failures:
+            print(f"{name}: {evaluation.failures}")
     if failures := {e.total_failure for e in evaluations.values() if e.total_failure}:
         sys.exit(f"no picture: all questions of a rung failed: {'; '.join(failures)}")
     title = f"{llm.name} on {len(problems)} problems ({args.problems})"
