@@ -318,7 +318,12 @@ def main() -> None:
                 evaluations[name] = evaluate_as_told(function, args, options)
     if evaluations:
         print_comparison(evaluations)
+        for name, evaluation in evaluations.items():
+            if evaluation.failures:
+                print(f"{name}: {evaluation.failures}")
         print(evaluations["cot"].summary_line())
+        if any(evaluation.total_failure for evaluation in evaluations.values()):
+            raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from shared.cli import (
     print_result,
     run,
 )
+from shared.errors import setting_up
 from shared.evaluate import name_of
 from shared.intervals import paired_bootstrap, wilson_interval
 from shared.pool import Choose, PooledProblem, Sample, accuracy_at, majority, sample_pool, to_pool
@@ -269,7 +270,8 @@ def main() -> None:
     with friendly_errors():
         if args.compare or args.scorer == "reward":
             dtype = getattr(torch, args.dtype or "float32")
-            reward_model = ProcessRewardModel.from_folder(args.reward_model, args.device, dtype)
+            with setting_up():
+                reward_model = ProcessRewardModel.from_folder(args.reward_model, args.device, dtype)
             settings["reward_weights"] = weights_fingerprint(reward_model)
         if args.compare:
             options = {"reward_model": reward_model}

@@ -37,6 +37,7 @@ from shared.cli import (
     sampling_params,
     told,
 )
+from shared.errors import UserError, setting_up
 from shared.evaluate import Evaluation, evaluate
 from shared.intervals import pass_at_k, wilson_interval
 
@@ -204,16 +205,16 @@ def print_verifier(tasks: list[list[Draw]]) -> None:
 
 
 def parse_args() -> argparse.Namespace:
-    """The command line. Raises ValueError for flags that would have no effect, and limit < 1."""
+    """The command line. Raises UserError for flags that would have no effect, and limit < 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_common_flags(parser)
     parser.add_argument("--compare", action="store_true", help="all budgets, on one pool of draws")
     parser.set_defaults(problems="code", n=16, temperature=0.8, max_tokens=400)
     args = parser.parse_args()
     if (args.problems, args.split) != ("code", "test"):
-        raise ValueError("this script brings its own tasks: no --problems and no --split but test")
+        raise UserError("this script brings its own tasks: no --problems and no --split but test")
     if args.limit < 1:
-        raise ValueError(f"--limit must be at least 1, not {args.limit}")
+        raise UserError(f"--limit must be at least 1, not {args.limit}")
     return args
 
 
@@ -228,10 +229,12 @@ def main() -> None:
         technique = partial(draw_and_grade, verifier=passes_visible(tasks))
         if args.compare:
             technique = partial(sample_and_test, visible=tested(tasks, "visible"))
-        options = {"n": args.n, "params": sampling_params(args), "hidden": tested(tasks, "hidden")}
+        with setting_up():
+            params, llm = sampling_params(args), load_llm(args)
+        options = {"n": args.n, "params": params, "hidden": tested(tasks, "hidden")}
         evaluation = evaluate(
             partial(technique, **options),
-            load_llm(args),
+            llm,
             code_problems(tasks),
             out=args.out,
             settings=told(args) | {"tests": fingerprint(tasks)},

@@ -35,6 +35,7 @@ from shared.cli import (
     model_config,
     print_result,
 )
+from shared.errors import UserError, setting_up
 from shared.evaluate import Evaluation
 from shared.intervals import paired_difference, pass_at_k, wilson_interval
 from shared.pool import (
@@ -416,7 +417,7 @@ def best_threshold(rows: list[dict], name: str) -> float:
 
 
 def parse_args() -> argparse.Namespace:
-    """The command line. Raises ValueError for values that make no sense and for flags that would
+    """The command line. Raises UserError for values that make no sense and for flags that would
     have no effect."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_common_flags(parser)
@@ -436,9 +437,9 @@ def parse_args() -> argparse.Namespace:
     parser.set_defaults(n=16, max_tokens=PARAMS.max_tokens)
     args = parser.parse_args()
     if args.mode == "choose-threshold" and args.split == "test":
-        raise ValueError("thresholds are chosen on dev problems: add --split dev")
+        raise UserError("thresholds are chosen on dev problems: add --split dev")
     if args.batch is not None and args.batch < 1:
-        raise ValueError(f"--batch must be at least 1, not {args.batch}")
+        raise UserError(f"--batch must be at least 1, not {args.batch}")
     every_verifier = args.mode in ("compare", "choose-threshold")
     no_reward = args.verifier in ("format", "arithmetic")
     for name, has_no_effect in {
@@ -448,7 +449,7 @@ def parse_args() -> argparse.Namespace:
         "reward_model": no_reward and args.mode is None,
     }.items():
         if has_no_effect and getattr(args, name) is not None:
-            raise ValueError(f"--{name.replace('_', '-')} has no effect with the other flags")
+            raise UserError(f"--{name.replace('_', '-')} has no effect with the other flags")
     return args
 
 
@@ -463,7 +464,8 @@ def main() -> None:
         if mode or name in THRESHOLDS:
             dtype = getattr(torch, args.dtype or "float32")
             folder = args.reward_model or "tiny"
-            reward_model = ProcessRewardModel.from_folder(folder, args.device, dtype)
+            with setting_up():
+                reward_model = ProcessRewardModel.from_folder(folder, args.device, dtype)
             reward = partial(rewarded, reward_model)
             settings["reward_weights"] = weights_fingerprint(reward_model)
         if mode:

@@ -8,10 +8,15 @@ prints the tables of `refine.py --compare` again from its records, and writes th
     count_outcomes(pool, "reward", rounds=3)            # {"kept": …, "broken": …, …}
     print_table(compare_ways(pool, ways_of(pool), rounds=3))
 
-`refine.py` writes its records so that no model is needed here. A text may have been sampled for
-several ways to refine at once. Its measure "reward/2" says that the way named "reward" sampled it
-in round 2; the measure is 1 if it was accepted as the new draft then, else 0. A critique has the
-measure "critique". Tokens are always generated ones: prompts and the reading of a gate come on top.
+`refine.py` writes its records so that no model is needed here. The trace of a problem has an entry
+for each round of each way to refine, which refers to texts by their places among the completions
+(several ways may share a text; round 0 is the first draft):
+
+    {"way": "reward", "round": 2, "accepted": true, "critique": 5, "solution": 6}
+
+"accepted" says whether the solution is the new draft; it is null where the critique found nothing.
+An entry {"samples": [8, 9]} names the independent samples. Tokens are always generated ones:
+prompts and the reading of a gate come on top.
 """
 
 from __future__ import annotations
@@ -25,44 +30,65 @@ from pathlib import Path
 from statistics import mean
 
 from shared.cli import friendly_errors
+from shared.errors import UserError, setting_up
 from shared.evaluate import Evaluation, load_evaluation
 from shared.intervals import paired_bootstrap, wilson_interval
 from shared.pool import PooledProblem, Sample, majority, read_pool, to_pool
 from shared.scorers import checked
+from shared.typed_json import matches
 
 OUTCOMES = ("kept", "broken", "repaired", "unrepaired")
+ROUND = {
+    "way": str,
+    "round": int,
+    "accepted": bool,
+    "critique": int | None,
+    "solution": int | None,
+}  # an entry of the trace
 Drawn = dict[str, list[Sample]]  # by question: samples to vote with
 
 
 def ways_of(pool: list[PooledProblem]) -> list[str]:
     """The names of all ways to refine that a pool holds."""
-    names = (name for p in pool for s in p.samples for name in s.measures if name.endswith("/0"))
-    return list(dict.fromkeys(name.removesuffix("/0") for name in names))
+    names = (entry["way"] for problem in pool for entry in problem.trace if "way" in entry)
+    return list(dict.fromkeys(names))
 
 
-def draft_after(problem: PooledProblem, way: str, rounds: int) -> Sample:
-    """The draft that a way holds after so many rounds; 0 is the first draft.
+def rounds_of(problem: PooledProblem, way: str, last: int | None = None) -> list[dict]:
+    """The rounds of a way in the trace of a problem, up to round `last`.
 
     Raises ValueError for a way that the records do not hold.
     """
-    for number in range(rounds, -1, -1):
-        for sample in problem.samples:
-            if sample.measures.get(f"{way}/{number}") == 1:
-                return sample
-    raise ValueError(f"the records hold no way to refine that is called {way!r}")
+    rounds = [entry for entry in problem.trace if entry.get("way") == way]
+    if not rounds:
+        raise ValueError(f"the records hold no way to refine that is called {way!r}")
+    return [entry for entry in rounds if last is None or entry["round"] <= last]
+
+
+def draft_after(problem: PooledProblem, way: str, rounds: int) -> Sample:
+    """The draft that a way holds after so many rounds; 0 is the first draft."""
+    accepted = [entry for entry in rounds_of(problem, way, rounds) if entry["accepted"]]
+    return problem.samples[accepted[-1]["solution"]]
+
+
+def first_critique(problem: PooledProblem, way: str) -> Sample:
+    """What was said of the first draft. Raises ValueError where nothing was."""
+    for entry in rounds_of(problem, way):
+        if entry["critique"] is not None:
+            return problem.samples[entry["critique"]]
+    raise ValueError(f"the way {way!r} has criticized nothing")
 
 
 def ends_at_once(problem: PooledProblem, way: str) -> bool:
     """Whether a way left the first draft as it was: the critique found nothing, the test passed."""
-    return all("critique" in s.measures for s in problem.samples if f"{way}/1" in s.measures)
+    return all(e["solution"] is None for e in rounds_of(problem, way) if e["round"] == 1)
 
 
 def tokens_after(problem: PooledProblem, way: str, rounds: int) -> int:
     """The tokens a way has generated after so many rounds, as if it had been the only one."""
-    names = {f"{way}/{number}" for number in range(rounds + 1)}
-    return sum(
-        sample.num_tokens * len(names & sample.measures.keys()) for sample in problem.samples
-    )
+    entries = rounds_of(problem, way, rounds)
+    places = [entry[name] for entry in entries for name in ("critique", "solution")]
+    return sum(problem.samples[place].num_tokens for place in places if place is not None)
 
 
 def is_right_after(pool: list[PooledProblem], way: str, rounds: int) -> list[bool]:
@@ -86,15 +112,18 @@ def drawn_samples(pool: list[PooledProblem]) -> Drawn:
     refinements (`shared.pool`) that is all."""
     if not ways_of(pool):
         return {problem.question: problem.samples for problem in pool}
-    return {p.question: [s for s in p.samples if "sample" in s.measures] for p in pool}
+    return {
+        p.question: [p.samples[i] for entry in p.trace for i in entry.get("samples", [])]
+        for p in pool
+    }
 
 
 def read_drawn(path: str | Path, questions: list[str]) -> Drawn:
-    """The samples of these questions from a pool's file. Raises ValueError where there are none."""
+    """The samples of these questions from a pool's file. Raises UserError where there are none."""
     drawn = drawn_samples(read_pool(path))
     missing = sum(not drawn.get(question) for question in questions)
     if missing:
-        raise ValueError(f"{path} has no samples of {missing} of the {len(questions)} problems")
+        raise UserError(f"{path} has no samples of {missing} of the {len(questions)} problems")
     return {question: drawn[question] for question in questions}
 
 
@@ -206,7 +235,7 @@ def gain_of(right: list[bool], other: list[bool]) -> tuple[float, float, float, 
 def print_comparison(evaluation: Evaluation, drawn: Drawn | None = None) -> None:
     """Print the tables of an evaluation; problems that ended in an error are left out, and counted.
 
-    Raises ValueError where it holds no ways to refine.
+    Raises UserError where it holds no ways to refine.
     """
     pool = refined_pool(evaluation)
     if evaluation.num_errors:
@@ -218,15 +247,29 @@ def print_comparison(evaluation: Evaluation, drawn: Drawn | None = None) -> None
 def refined_pool(evaluation: Evaluation) -> list[PooledProblem]:
     """The problems of a comparison, without those that ended in an error.
 
-    Raises ValueError where none is left, and for records of anything else.
+    Raises UserError where none is left, and for records of anything else.
     """
     pairs = zip(to_pool(evaluation), evaluation.records)
     pool = [problem for problem, record in pairs if record.error is None]
     if not pool:
-        raise ValueError(f"every question ended in an error: {evaluation.records[0].error}")
+        raise UserError(evaluation.failures)
     if not ways_of(pool):
-        raise ValueError("there are no ways to refine here: these come from refine.py --compare")
+        raise UserError("there are no ways to refine here: these come from refine.py --compare")
+    for problem in pool:
+        check_trace(problem)
     return pool
+
+
+def check_trace(problem: PooledProblem) -> None:
+    """Raise UserError unless the trace is that of refinements, and all its places exist."""
+    size = len(problem.samples)
+    for entry in problem.trace:
+        hints = {"samples": list[int]} if "samples" in entry else ROUND
+        is_entry = all(name in entry and matches(entry[name], hint) for name, hint in hints.items())
+        places = entry.get("samples", [entry.get("critique"), entry.get("solution")])
+        is_whole = is_entry and all(place is None or place < size for place in places)
+        if not is_whole or entry.get("accepted") and entry["solution"] is None:
+            raise UserError(f"the trace of {problem.question[:40]!r}... has a wrong entry: {entry}")
 
 
 def print_table(rows: list[dict]) -> None:
@@ -296,10 +339,12 @@ def main() -> None:
     add("--summary", type=Path, metavar="FILE.json", help="write the numbers of the figures here")
     args = parser.parse_args()
     with friendly_errors():
-        evaluation = load_evaluation(args.records)
+        with setting_up():
+            evaluation = load_evaluation(args.records)
         pool = refined_pool(evaluation)
         questions = [problem.question for problem in pool]
-        drawn = read_drawn(args.pool, questions) if args.pool else None
+        with setting_up():
+            drawn = read_drawn(args.pool, questions) if args.pool else None
         print_comparison(evaluation, drawn)
         print(evaluation.summary_line())
         if args.summary:

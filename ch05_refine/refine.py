@@ -34,6 +34,7 @@ from shared.cli import (
     model_config,
     print_result,
 )
+from shared.errors import UserError, setting_up
 from shared.evaluate import name_of
 from shared.problems import load_problems
 from shared.scorers import ProcessRewardModel, aggregate_scores, checked, judge, judging_cost
@@ -353,39 +354,53 @@ def refine_in_ways(
 ) -> Solution:
     """Refine the same draft in several ways; if `vote`, draw n independent samples too.
 
-    Every completion gets notes of who sampled it and when (see outcomes.py) and, but for critiques,
-    every gate's score. The answer is that of the way `answer_of`.
+    The trace says which way sampled which completion in which round (see outcomes.py). Solutions,
+    but not critiques, get every gate's score as a measure. The answer is that of the way
+    `answer_of`.
     """
-    shared, completions, answers = Shared(llm), {}, {}
+    shared, completions, trace, answers = Shared(llm), [], [], {}
     for way in ways:
         solution = ways_to_refine(gates)[way](shared, problem, rounds=rounds, params=params)
-        note_way(solution, way)
-        completions |= {id(completion): completion for completion in solution.completions}
+        trace += rounds_of_way(way, solution, add_new(completions, solution.completions))
         answers[way] = solution.answer
     if vote:
         asked = prompts.ask(problem.question)
         (output,) = shared.chat(asked, replace(params, n=n), enable_thinking=False)
-        for completion in output.completions:
-            completion.measures["sample"] = 1.0
-            completions[id(completion)] = completion
-    solutions = [c for c in completions.values() if "critique" not in c.measures]
+        trace.append({"samples": add_new(completions, output.completions)})
+    critiques = {entry.get("critique") for entry in trace}
+    solutions = [c for i, c in enumerate(completions) if i not in critiques]
     cost = sum((o.cost for outputs in shared.replies.values() for o in outputs), Cost())
     for name, gate in gates.items():
         for completion in solutions:
             score = gate(shared, problem.question, completion)
             completion.measures[name] = checked(score, f"{name} of {completion.text[:40]!r}")
         cost += scoring_cost(shared, problem.question, gate, solutions)
-    return Solution(answers[answer_of], list(completions.values()), cost)
+    return Solution(answers[answer_of], completions, cost, trace=trace)
 
 
-def note_way(solution: Solution, way: str) -> None:
-    """Note on each completion in which round a way sampled it, and whether it was accepted."""
-    completions = iter(solution.completions)
+def add_new(completions: list[Completion], others: list[Completion]) -> list[int]:
+    """Append those of the others that are not there yet; the place of each of the others.
+
+    Ways that made the same request hold the same object, so objects are compared, not texts.
+    """
+    places = {id(completion): i for i, completion in enumerate(completions)}
+    for other in others:
+        if id(other) not in places:
+            places[id(other)] = len(completions)
+            completions.append(other)
+    return [places[id(other)] for other in others]
+
+
+def rounds_of_way(way: str, solution: Solution, places: list[int]) -> list[dict]:
+    """A way's rounds as a trace that refers to its completions by their places."""
+    sampled, entries = iter(places), []
     for number, this in enumerate(solution.trace):
-        if number > 0:
-            next(completions).measures |= {f"{way}/{number}": 0.0, "critique": 1.0}
-        if number == 0 or this["revision"] is not None:
-            next(completions).measures[f"{way}/{number}"] = float(this["accepted"])
+        entry = {"way": way, "round": number, "accepted": this["accepted"]}
+        entry["critique"] = next(sampled) if number > 0 else None
+        has_solution = number == 0 or this["revision"] is not None
+        entry["solution"] = next(sampled) if has_solution else None
+        entries.append(entry)
+    return entries
 
 
 def parse_args() -> argparse.Namespace:
@@ -409,20 +424,22 @@ def main() -> None:
     args = parse_args()
     with friendly_errors():
         if args.rounds < 1:
-            raise ValueError(f"rounds must be at least 1, not {args.rounds}")
+            raise UserError(f"rounds must be at least 1, not {args.rounds}")
         way, ways = args.way or args.gates[-1], list(ways_to_refine(dict.fromkeys(args.gates)))
         if way not in ways:
-            raise ValueError(f"way must be one of {', '.join(ways)}, not {way!r}")
+            raise UserError(f"way must be one of {', '.join(ways)}, not {way!r}")
         if args.pool and not args.compare:
-            raise ValueError("--pool is for --compare: one way alone needs no samples")
+            raise UserError("--pool is for --compare: one way alone needs no samples")
         drawn = None
         if args.pool:  # before a long run
-            problems = load_problems(args.problems, split=args.split, limit=args.limit)
-            drawn = read_drawn(args.pool, [problem.question for problem in problems])
+            with setting_up():
+                problems = load_problems(args.problems, split=args.split, limit=args.limit)
+                drawn = read_drawn(args.pool, [problem.question for problem in problems])
         gates, settings = {"likelihood": likelihood, "judge": own_judgement}, {}
         if "reward" in (args.gates if args.compare else way):
             dtype = getattr(torch, args.dtype or "float32")
-            model = ProcessRewardModel.from_folder(args.reward_model, args.device, dtype)
+            with setting_up():
+                model = ProcessRewardModel.from_folder(args.reward_model, args.device, dtype)
             gates["reward"] = reward(model)
             settings["reward_weights"] = weights_fingerprint(model)
         options = {"rounds": args.rounds, "gates": {name: gates.get(name) for name in args.gates}}

@@ -29,6 +29,7 @@ from shared import LLM, Cost, Problem, SamplingParams, Solution, load_problems, 
 from shared.answers import final_answer
 from shared.checkpoint import weights_fingerprint
 from shared.cli import HelpFormatter, friendly_errors
+from shared.errors import UserError, setting_up
 from shared.evaluate import Evaluation, evaluate
 from shared.evaluate import compare as compare_runs
 from shared.intervals import paired_difference, wilson_interval
@@ -106,9 +107,9 @@ def samples_for(pool: list[PooledProblem], tokens_per_problem: float) -> float:
 
 def accuracy_at_any(pool: list[PooledProblem], choose: Choose, n: float) -> list[float]:
     """`accuracy_at` for each problem, between two whole numbers of samples on the line from one to
-    the other. Raises ValueError where n is not from 1 to the pool's size."""
+    the other. Raises UserError where n is not from 1 to the pool's size."""
     if not 1 <= n <= len(pool[0].samples):
-        raise ValueError(
+        raise UserError(
             f"{n:.1f} samples are not within the pool's 1 to {len(pool[0].samples)}: see --pool"
         )
     below, above = (accuracy_at(pool, choose, whole(n)) for whole in (math.floor, math.ceil))
@@ -202,8 +203,9 @@ def main() -> None:
     args = parse_args()
     params, whole = replace(PARAMS, seed=args.seed), replace(WHOLE, seed=args.seed)
     with friendly_errors():
-        problems = load_problems(args.problems, split=args.split, limit=args.limit)
-        reward_model = ProcessRewardModel.from_folder()
+        with setting_up():
+            problems = load_problems(args.problems, split=args.split, limit=args.limit)
+            reward_model = ProcessRewardModel.from_folder()
         settings = {"reward_model": weights_fingerprint(reward_model)}
 
         def measured(
@@ -216,8 +218,7 @@ def main() -> None:
             options = {"out": out, "settings": settings, "num_threads": args.threads}
             run = evaluate(technique, LLM("tiny"), problems, **options)
             if run.num_errors:
-                error = next(record.error for record in run.records if record.error)
-                raise ValueError(f"{name}: {run.num_errors} questions failed, as with {error}")
+                raise UserError(f"{name}: {run.failures}")
             return run
 
         pool_run = measured("pool", partial(sample_and_score, n=args.pool, params=whole))

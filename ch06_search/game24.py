@@ -25,6 +25,7 @@ from itertools import combinations
 from ch06_search.values import probability_of_yes
 from shared import LLM, load_problems, prompts
 from shared.cli import HelpFormatter, friendly_errors
+from shared.errors import UserError, setting_up
 from shared.intervals import wilson_interval
 
 Numbers = tuple[Fraction, ...]  # sorted
@@ -180,13 +181,13 @@ def draw_games(count: int, seed: int = 0) -> list[tuple[list[int], int]]:
 def countdown_games(count: int) -> list[tuple[list[int], int]]:
     """reasoning-gym's Countdown: the first `count` of its test problems with four numbers.
 
-    Raises ValueError where there are not so many among six times as many problems.
+    Raises UserError where there are not so many among six times as many problems.
     """
     problems = load_problems("gym:countdown", limit=6 * count)
     games = [(p.metadata["numbers"], p.metadata["target"]) for p in problems]
     games = [(numbers, target) for numbers, target in games if len(numbers) == 4][:count]
     if len(games) < count:
-        raise ValueError(f"only {len(games)} of {len(problems)} problems have four numbers")
+        raise UserError(f"only {len(games)} of {len(problems)} problems have four numbers")
     return games
 
 
@@ -251,12 +252,17 @@ def main() -> None:
     args = parse_args()
     with friendly_errors():
         if args.games < 1:
-            raise ValueError(f"--games must be at least 1, not {args.games}")
+            raise UserError(f"--games must be at least 1, not {args.games}")
+        if min(args.breadth) < 1:
+            raise UserError(f"--breadth must be at least 1, not {min(args.breadth)}")
+        if wrong := [error for error in args.error if not 0 <= error <= 1]:
+            raise UserError(f"--error must be a share from 0 to 1, not {wrong[0]}")
         judges = {f"errs in {error:.0%}": erring_judge(error) for error in args.error}
         draw = countdown_games if args.problems == "gym:countdown" else draw_games
-        games = draw(args.games)
-        if args.model:
-            judges[args.model] = model_judge(LLM(args.model))
+        with setting_up():
+            games = draw(args.games)
+            if args.model:
+                judges[args.model] = model_judge(LLM(args.model))
         print_table(games, judges, args.breadth)
 
 

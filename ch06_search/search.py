@@ -29,6 +29,7 @@ from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, pro
 from shared.answers import final_answer
 from shared.checkpoint import weights_fingerprint
 from shared.cli import add_common_flags, friendly_errors, run
+from shared.errors import UserError, setting_up
 from shared.evaluate import name_of
 from shared.openai_protocol import NotServed
 from shared.scorers import ProcessRewardModel, checked_scores
@@ -500,16 +501,17 @@ def main() -> None:
     with friendly_errors():
         if args.branch is not None:
             if "branch" not in inspect.signature(method).parameters:
-                raise ValueError(f"--method {args.method} does not branch: leave out --branch")
+                raise UserError(f"--method {args.method} does not branch: leave out --branch")
             if args.branch < 1:
-                raise ValueError(f"--branch must be at least 1, not {args.branch}")
+                raise UserError(f"--branch must be at least 1, not {args.branch}")
             options["branch"] = args.branch
         if args.value == "judge":
             settings["judge_asks"] = prompts.JUDGE if args.model == "tiny" else SO_FAR
             value = judge(settings["judge_asks"])
         if args.value == "reward":
             dtype = getattr(torch, args.dtype or "float32")
-            model = ProcessRewardModel.from_folder(args.reward_model, args.device, dtype)
+            with setting_up():
+                model = ProcessRewardModel.from_folder(args.reward_model, args.device, dtype)
             settings["reward_model"] = weights_fingerprint(model)
             value = reward(model) if model.separated else StepReader(model)
     run(method, args, value=value, settings=settings, **options)

@@ -34,9 +34,10 @@ from ch06_search.search import PARAMS as STEPS
 from ch06_search.search import beam_search
 from ch06_search.values import StepReader
 from ch06_search.values import reward as reward_value
-from shared import LLM, Problem, SamplingParams, load_problems
+from shared import Problem, SamplingParams, load_problems
 from shared.checkpoint import weights_fingerprint
 from shared.cli import add_common_flags, friendly_errors, load_llm, sampling_params, told
+from shared.errors import setting_up
 from shared.evaluate import Evaluation, compare, evaluate
 from shared.plots import plot_accuracy_against_tokens, save_figure, use_style
 from shared.scorers import ProcessRewardModel
@@ -155,15 +156,15 @@ def main() -> None:
     """Climb, print, draw."""
     args = parse_args()
     with friendly_errors():
-        params = sampling_params(args)
-        problems = load_problems(args.problems, split=args.split, limit=args.limit)
-        llm = load_llm(args)
         settings, reward_model = told(args), None
-        if isinstance(llm, LLM):  # a retrained model must not read back an old ladder
-            settings["weights"] = weights_fingerprint(llm.model)
-        if name := args.reward_model or ("tiny" if args.model == "tiny" else None):
-            dtype = getattr(torch, args.dtype or "float32")
-            reward_model = ProcessRewardModel.from_folder(name, args.device, dtype)
+        with setting_up():
+            params = sampling_params(args)
+            problems = load_problems(args.problems, split=args.split, limit=args.limit)
+            llm = load_llm(args)
+            if name := args.reward_model or ("tiny" if args.model == "tiny" else None):
+                dtype = getattr(torch, args.dtype or "float32")
+                reward_model = ProcessRewardModel.from_folder(name, args.device, dtype)
+        if reward_model:
             settings["reward_weights"] = weights_fingerprint(reward_model)
         args.out.mkdir(parents=True, exist_ok=True)
         ladder = rungs(params, reward_model, has_tokenizer=not args.base_url)
@@ -173,8 +174,9 @@ def main() -> None:
     flags = {name: str(value) for name, value in vars(args).items() if name != "out"}
     content = json.dumps({"settings": flags, "rungs": rows}, indent=1)
     (args.out / "ladder.json").write_text(content + "\n", encoding="utf-8")
-    if any(row["errors"] for row in rows):
-        print("questions that failed:", {row["name"]: row["errors"] for row in rows})
+    for name, evaluation in evaluations.items():
+        if evaluation.failures:
+            print(f"{name}: {evaluation.failures}")
     if failures := {e.total_failure for e in evaluations.values() if e.total_failure}:
         sys.exit(f"no picture: all questions of a rung failed: {'; '.join(failures)}")
     title = f"{llm.name} on {len(problems)} problems ({args.problems})"

@@ -20,6 +20,7 @@ import torch
 from shared.checkpoint import resolve_folder
 from shared.decoder.model import ModelConfig
 from shared.decoder.sampler import SamplingParams
+from shared.errors import UserError, setting_up
 from shared.evaluate import Evaluation, Technique, evaluate
 from shared.llm import LLM
 from shared.problems import load_problems
@@ -65,7 +66,7 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
         "that it comes again; None: an eighth of the free memory, at most 0.27",
     )
     add("--threads", type=int, default=64, help="questions worked on at the same time")
-    add("--out", metavar="FILE.jsonl", help="write a record a problem; go on where it ended")
+    add("--out", metavar="FILE.jsonl", help="write a record per problem; resume where it stopped")
     add_elsewhere = parser.add_mutually_exclusive_group().add_argument
     add_elsewhere(
         "--ray",
@@ -98,8 +99,8 @@ def run(
     """Evaluate a technique as the common flags say, and print the result.
 
     The technique is called with n, params and `options`; what else decides the result, such as a
-    reward model's weights, belongs into `settings`, so that no run goes on under others. Ends the
-    program as `friendly_errors` does, and with exit code 1 if all questions failed the same way.
+    reward model's weights, belongs in `settings`, so that no run resumes under others. Ends the
+    program as `friendly_errors` does, and with exit code 1 if every question failed.
     """
     with friendly_errors():
         evaluation = evaluate_as_told(technique, args, options, settings)
@@ -111,12 +112,12 @@ def run(
 
 @contextmanager
 def friendly_errors() -> Iterator[None]:
-    """End the program with one line for what the user can put right (exit code 2), and with 130
-    after Ctrl-C."""
+    """End the program with one line (exit code 2) for a UserError and for what the operating system
+    or the network refuses, and with 130 after Ctrl-C. Any other error is a bug and passes."""
     try:
         yield
-    except (ValueError, OSError, ModuleNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (UserError, OSError) as error:
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
         raise SystemExit(2) from error
     except KeyboardInterrupt as interrupt:
         print(f"\n{interrupt}", file=sys.stderr, flush=True)
@@ -128,9 +129,10 @@ def evaluate_as_told(
     technique: Technique, args: argparse.Namespace, options: dict, settings: dict | None = None
 ) -> Evaluation:
     """Cheap checks first, then the model, then the run."""
-    params = sampling_params(args)
-    problems = load_problems(args.problems, split=args.split, limit=args.limit)
-    llm = load_llm(args)
+    with setting_up():
+        params = sampling_params(args)
+        problems = load_problems(args.problems, split=args.split, limit=args.limit)
+        llm = load_llm(args)
     settings = told(args) | (settings or {})
     bound = partial(technique, n=args.n, params=params, **options)
     return evaluate(bound, llm, problems, out=args.out, settings=settings, num_threads=args.threads)
@@ -138,14 +140,14 @@ def evaluate_as_told(
 
 def told(args: argparse.Namespace) -> dict:
     """What the common flags say of the problems and the engine, to be recorded with a run."""
-    settings = {name: getattr(args, name) for name in ("problems", "split", "device", "dtype")}
-    if args.base_url:  # another engine: not to be mixed with what was made here
-        settings["base_url"] = args.base_url
-    return settings
+    return {name: getattr(args, name) for name in ("problems", "split", "device", "dtype")}
 
 
 def load_llm(args: argparse.Namespace) -> LLM | RemoteLLM | RayCluster:
-    """The model where the flags say: here, on a server, or on all devices of a cluster."""
+    """The model where the flags say: here, on a server, or on all devices of a cluster.
+
+    Raises ValueError for flags that do not go together, and what the three raise.
+    """
     if args.base_url:
         for name in ("device", "dtype", "cache_bytes", "prefix_cache_bytes"):
             if getattr(args, name) is not None:
@@ -178,18 +180,23 @@ def print_result(evaluation: Evaluation, config: ModelConfig | None) -> None:
     """Print a small table; its last line is the summary. `config` is None where it is not known."""
     settings, records, cost = evaluation.settings, evaluation.records, evaluation.cost
     unanswered = sum(record.predicted is None and record.error is None for record in records)
+    right = f"{evaluation.num_correct} of {len(records)}; {unanswered} without an answer"
+    if evaluation.num_undecided:
+        right += f"; {evaluation.num_undecided} could not be compared"
     rows = {
         "technique": settings["technique"],
         "model": settings["model"],
         "problems": f"{settings['problems']}, {settings['split']}",
         "sampling": ", ".join(f"{k} {settings[k]}" for k in ("n", "temperature", "seed")),
-        "right": f"{evaluation.num_correct} of {len(records)}; {unanswered} without an answer",
+        "right": right,
         "cut off": f"{sum(r.truncated for r in records)} of "
         f"{sum(len(r.completions) for r in records)} completions",
         "tokens": f"prompt {cost.prompt_tokens}, generated {cost.generated_tokens}, "
         f"scored {cost.scored_tokens}",
         "FLOPs": f"{evaluation.flops(config):.2e} (estimate)" if config else "not known",
     }
+    if evaluation.failures:
+        rows["errors"] = evaluation.failures
     for name, value in rows.items():
         print(f"{name:<11}{value}")
     print(evaluation.summary_line())

@@ -5,8 +5,8 @@
 
 Questions are worked on at the same time, on threads; the LLM merges what they ask for into one
 batch. A technique never sees the gold answer: it is handed `problem.without_answer()`.
-With `out="run.jsonl"` every finished problem is on disk at once, and the same call goes on where
-a stopped one ended (`shared/records.py`).
+With `out="run.jsonl"` every finished problem is on disk at once, and the same call resumes where
+it stopped (`shared/records.py`).
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ import inspect
 import json
 import logging
 import os
+import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import partial
 from pathlib import Path
 
-from tqdm import tqdm
-
-from shared.answers import answers_match
+from shared.checkpoint import weights_fingerprint
 from shared.decoder.model import ModelConfig
+from shared.errors import setting_up
 from shared.intervals import PairedComparison, paired_bootstrap, wilson_interval
 from shared.llm import LLM
-from shared.problems import Problem
+from shared.problems import Problem, grade
+from shared.progress import Progress
 from shared.ray_cluster import RayCluster
 from shared.records import Record, append, read_records, read_settings, resume
 from shared.remote import RemoteLLM
@@ -37,6 +39,10 @@ from shared.threads import run_threads
 
 log = logging.getLogger(__name__)
 Technique = Callable[..., Solution]
+NUMBER = re.compile(r"0x[0-9a-f]+|[-+]?\d+(?:[.,]\d+)*(?:[eE][-+]?\d+)?")
+REASON_LENGTH = 300  # characters of an error message that are shown; its record has all of them
+NUM_REASONS = 3  # different ones that are shown at the end
+NUM_WARNINGS = 10  # different ones that are logged as they occur
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,11 @@ class Evaluation:
         return sum(record.error is not None for record in self.records)
 
     @property
+    def num_undecided(self) -> int:
+        """Answers that could not be compared with the gold answer; they count as wrong."""
+        return sum(record.undecided for record in self.records)
+
+    @property
     def accuracy(self) -> float:
         """Share of problems answered rightly."""
         return self.num_correct / len(self.records)
@@ -77,10 +88,31 @@ class Evaluation:
         return sum((record.cost for record in self.records), Cost())
 
     @property
+    def reasons(self) -> list[tuple[str, int]]:
+        """Why questions failed, each reason with the number of questions, the most frequent first.
+
+        Messages that differ only in their numbers are one reason, shown as it first occurred.
+        """
+        errors = [record.error for record in self.records if record.error is not None]
+        kinds = [without_numbers(error) for error in errors]
+        first = dict(zip(reversed(kinds), reversed(errors)))
+        return [(one_line(first[kind]), count) for kind, count in Counter(kinds).most_common()]
+
+    @property
     def total_failure(self) -> str | None:
-        """The error with which every single question failed, if it is one and the same."""
-        errors = {record.error for record in self.records}
-        return errors.pop() if len(errors) == 1 else None
+        """The most frequent reason, if every single question failed; else None."""
+        return self.reasons[0][0] if self.num_errors == len(self.records) else None
+
+    @property
+    def failures(self) -> str | None:
+        """How many questions failed, and the most frequent reasons; None if none did."""
+        if not self.num_errors:
+            return None
+        shown = [f"{reason} ({count})" for reason, count in self.reasons[:NUM_REASONS]]
+        others = len(self.reasons) - len(shown)
+        more = [f"{others} other reasons"] if others else []
+        total = len(self.records)
+        return f"{self.num_errors} of {total} questions failed: {'; '.join(shown + more)}"
 
     def flops(self, config: ModelConfig) -> float:
         """Estimated floating point operations; see `estimate_flops`."""
@@ -99,15 +131,31 @@ class Evaluation:
         }
 
     def summary_line(self) -> str:
-        """One line with accuracy, its interval, and the cost; errors, if any, come last."""
+        """One line with accuracy, its interval, and the cost; then, if there are any, the numbers
+        of answers that could not be compared and of errors."""
         low, high = self.interval
         line = (
             f"accuracy {self.accuracy:.3f} [{low:.3f}, {high:.3f}]  problems {len(self.records)}  "
             f"generated tokens {self.cost.generated_tokens}  seconds {self.seconds:.1f}"
         )
-        if self.total_failure:
-            return f"{line}  errors {self.num_errors}: EVERY QUESTION FAILED: {self.total_failure}"
-        return f"{line}  errors {self.num_errors}" if self.num_errors else line
+        if self.num_undecided:
+            line += f"  not comparable {self.num_undecided}"
+        if self.num_errors:
+            line += f"  errors {self.num_errors}"
+        return (
+            f"{line}: EVERY QUESTION FAILED: {self.total_failure}" if self.total_failure else line
+        )
+
+
+def without_numbers(message: str) -> str:
+    """What the messages of one kind of error have in common."""
+    return NUMBER.sub("0", message)
+
+
+def one_line(message: str) -> str:
+    """An error message without line breaks, cut where it is long."""
+    message = " ".join(message.split())
+    return message if len(message) <= REASON_LENGTH else message[: REASON_LENGTH - 3] + "..."
 
 
 def evaluate(
@@ -129,34 +177,41 @@ def evaluate(
     Raises ValueError for unusable problems, for num_threads < 1 and where `out` was written under
     other settings; KeyboardInterrupt, after saving what is finished, when interrupted.
     """
-    check_problems(problems)
-    if num_threads < 1:
-        raise ValueError(f"num_threads must be at least 1, not {num_threads}")
-    settings = all_settings(technique, llm, problems, settings or {})
     path = None if out is None else Path(out)
-    finished, elapsed = resume(path, settings) if path else ([], 0.0)
+    with setting_up():
+        check_problems(problems)
+        if num_threads < 1:
+            raise ValueError(f"num_threads must be at least 1, not {num_threads}")
+    settings = all_settings(technique, llm, problems, settings or {})
+    with setting_up():
+        finished, elapsed = resume(path, settings) if path else ([], 0.0)
+        check_same_problems(path, finished, problems)
     records = {record.id: record for record in finished}
     todo = [(i, problem) for i, problem in enumerate(problems) if problem.id not in records]
     started = time.perf_counter() - elapsed
-    bar = tqdm(total=len(problems), initial=len(records), disable=None if progress else True)
+    reasons: set[str] = set()
+    num_right = sum(record.correct for record in finished)
+    shown = Progress(len(problems), len(finished), num_right, shown=progress)
 
     def keep(record: Record) -> None:
         """Write a finished question down and show the accuracy so far."""
-        if record.error and all(record.error != r.error for r in records.values()):
-            log.warning("question %s failed: %s", record.id, record.error)
+        if record.error and len(reasons) < NUM_WARNINGS:
+            reason = without_numbers(record.error)
+            if reason not in reasons:
+                log.warning("question %s failed: %s", record.id, one_line(record.error))
+            reasons.add(reason)
         record.elapsed = round(time.perf_counter() - started, 3)
         append(file, record)
         records[record.id] = record
-        accuracy = sum(r.correct for r in records.values()) / len(records)
-        bar.set_postfix(accuracy=f"{accuracy:.3f}", refresh=False)
-        bar.update()
+        shown.add(record.correct, record.error is not None)
 
-    with open(path or os.devnull, "a", encoding="utf-8", newline="\n") as file, bar:
+    with open(path or os.devnull, "a", encoding="utf-8", newline="\n") as file, shown:
         try:
             if isinstance(llm, RayCluster):
-                llm.run(partial(solve_one, technique), todo, num_threads, keep)
+                llm.run(partial(solve_one, technique), todo, num_threads, keep, shown.tick)
             else:
-                run_threads(partial(solve_one, technique, llm), todo, num_threads, keep)
+                work = partial(solve_one, technique, llm)
+                run_threads(work, todo, num_threads, keep, shown.tick)
         except KeyboardInterrupt:
             if isinstance(llm, LLM | RemoteLLM | RayCluster):
                 llm.cancel()  # else it would finish what nobody waits for any more
@@ -170,7 +225,7 @@ def farewell(missing: int, path: Path | None) -> str:
     """What to say after an interruption."""
     if path is None:
         return f"stopped with {missing} problems to go; nothing was saved, for no file was named"
-    return f"stopped with {missing} problems to go; run the same again to go on from {path}"
+    return f"stopped with {missing} problems to go; run the same again to resume from {path}"
 
 
 def solve_one(technique: Technique, llm: object, item: tuple[int, Problem]) -> Record:
@@ -180,9 +235,9 @@ def solve_one(technique: Technique, llm: object, item: tuple[int, Problem]) -> R
     record = Record(index, problem.id, problem.question, problem.answer)
     try:
         solution = technique(llm, problem.without_answer())
-        correct = answers_match(solution.answer, problem.answer)
         record.fill_in(solution)
-        record.correct = correct
+        is_right = grade(problem, solution.answer)
+        record.correct, record.undecided = is_right is True, is_right is None
     except (Exception, SystemExit) as error:  # one question must not end the run
         message = f"{type(error).__name__}: {error}"
         record = Record(index, problem.id, problem.question, problem.answer, error=message)
@@ -191,7 +246,8 @@ def solve_one(technique: Technique, llm: object, item: tuple[int, Problem]) -> R
 
 
 def check_problems(problems: list[Problem]) -> None:
-    """Raise ValueError unless there are problems, each with an answer and an id of its own."""
+    """Raise ValueError unless there are problems, each with an answer and an id of its own, and all
+    of these are texts."""
     if not problems:
         raise ValueError("there are no problems to evaluate on")
     if len({problem.id for problem in problems}) < len(problems):
@@ -199,16 +255,42 @@ def check_problems(problems: list[Problem]) -> None:
     unanswered = [problem.id for problem in problems if problem.answer is None]
     if unanswered:
         raise ValueError(f"problem {unanswered[0]} has no gold answer to compare with")
+    for problem in problems:
+        for name in ("id", "question", "answer"):
+            if not isinstance(value := getattr(problem, name), str):
+                raise ValueError(f"the {name} of problem {problem.id} is {value!r}, not a text")
+
+
+def check_same_problems(path: Path | None, records: list[Record], problems: list[Problem]) -> None:
+    """Raise ValueError unless each record of a file is about the problem of its index and id."""
+    expected = {p.id: (i, p.question, p.answer) for i, p in enumerate(problems)}
+    for record in records:
+        found = record.index, record.question, record.gold
+        if found != expected.get(record.id):
+            raise ValueError(
+                f"{path}: the record with index {record.index} and id {record.id!r} is about no "
+                "problem of this set: the file is damaged, write to another one"
+            )
 
 
 def all_settings(technique: Technique, llm: object, problems: list[Problem], more: dict) -> dict:
-    """What decides the result: technique and options, model, problems, and more; JSON-ready."""
+    """What decides the result: technique and options, model and weights, problems, and more.
+
+    They are JSON-ready; an infinite number is written as text. A server does not show its weights:
+    of its model the name and the address are known.
+    """
     settings = {
         "technique": name_of(getattr(technique, "func", technique)),  # .func: what a partial calls
         "model": getattr(llm, "name", name_of(llm)),
         "num_problems": len(problems),
         "problems_fingerprint": fingerprint(problems),
     }
+    if isinstance(llm, LLM):
+        settings["weights"] = weights_fingerprint(llm.model)
+    elif isinstance(llm, RayCluster):
+        settings["weights"] = llm.weights()
+    elif isinstance(llm, RemoteLLM):
+        settings["base_url"] = llm.base_url
     parameters = inspect.signature(technique).parameters.values()
     options = {p.name: p.default for p in parameters if p.default is not p.empty}
     for name, value in {**options, **getattr(technique, "keywords", {}), **more}.items():
@@ -216,7 +298,7 @@ def all_settings(technique: Technique, llm: object, problems: list[Problem], mor
             settings = asdict(value) | settings
         else:
             settings[name] = value
-    return json.loads(json.dumps(settings, default=name_of))
+    return json.loads(json.dumps(settings, default=name_of), parse_constant=str)
 
 
 def name_of(thing: object) -> str:
@@ -231,13 +313,20 @@ def fingerprint(problems: list[Problem]) -> str:
 
 
 def load_evaluation(path: str | Path) -> Evaluation:
-    """Read a finished evaluation back. Raises ValueError if problems are still missing in it."""
+    """Read a finished evaluation back.
+
+    Raises ValueError for a damaged file and where problems are still missing, OSError for no file.
+    """
     path = Path(path)
     settings = read_settings(path)
     records = sorted(read_records(path), key=lambda record: record.index)
     if len(records) < settings["num_problems"]:  # easy problems finish first: no fair picture
         raise ValueError(
             f"{path} has {len(records)} of {settings['num_problems']} problems: finish it first"
+        )
+    if [record.index for record in records] != list(range(settings["num_problems"])):
+        raise ValueError(
+            f"{path}: index does not count from 0 to {settings['num_problems'] - 1}, once each"
         )
     return Evaluation(records, settings, max(record.elapsed for record in records))
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shared import prompts
@@ -50,12 +50,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class PooledProblem:
-    """A problem with all that was sampled for it."""
+    """A problem with all that was sampled for it, and what the technique did round by round."""
 
     question: str
     gold: str
     prompt_tokens: int
     samples: list[Sample]
+    trace: list[dict] = field(default_factory=list)
 
 
 Choose = Callable[[list[Sample]], str | None]  # samples of one problem -> its answer
@@ -105,6 +106,7 @@ def to_pool(evaluation: Evaluation) -> list[PooledProblem]:
             record.gold,
             record.prompt_tokens,
             [graded(completion, record.gold) for completion in record.completions],
+            record.trace,
         )
         for record in evaluation.records
     ]

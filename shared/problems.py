@@ -26,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from shared.answers import answers_match
 from shared.tiny.word_problems import sample_problem
 
 SPLITS = ("test", "dev", "train")
@@ -302,3 +303,8 @@ def fault_of(record: object) -> str | None:
     if isinstance(answer, bool) or not isinstance(answer, str | int | float):
         return "needs a text or a number in the field 'answer'"
     return None
+
+
+def grade(problem: Problem, predicted: str | None) -> bool | None:
+    """Whether an answer is right; None where it could not be compared with the gold answer."""
+    return answers_match(predicted, problem.answer)

@@ -19,9 +19,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from shared.checkpoint import resolve_folder
+from shared.checkpoint import resolve_folder, weights_fingerprint
 from shared.llm import LLM
-from shared.threads import run_threads
+from shared.threads import do_nothing, run_threads
 
 log = logging.getLogger(__name__)
 PATIENCE = 15.0  # seconds in which a run that just ended gives its devices back
@@ -71,6 +71,7 @@ class RayCluster:
         start = partial(actor(Worker).remote, self.name, llm_options)
         self.workers = {start(): 0 for _ in range(count)}
         self._lock = threading.Lock()  # guards the workers
+        self._last_death = ""
 
     def run(
         self,
@@ -78,6 +79,7 @@ class RayCluster:
         items: list,
         num_threads: int,
         keep: Callable[[Any], None],
+        tick: Callable[[], None] = do_nothing,
     ) -> None:
         """Call `keep(work(llm, item))` for each item, as `run_threads` does; `work` is done by the
         workers, `num_threads` items at the same time each.
@@ -85,7 +87,12 @@ class RayCluster:
         An item whose worker dies is worked on again by another one. Raises ConnectionError when
         none is left.
         """
-        run_threads(partial(self._do, work), items, num_threads * max(1, len(self.workers)), keep)
+        num_threads *= max(1, len(self.workers))
+        run_threads(partial(self._do, work), items, num_threads, keep, tick)
+
+    def weights(self) -> str:
+        """The fingerprint of the model's weights, as one of the workers has loaded them."""
+        return self._do(fingerprint_of, None)
 
     def cancel(self) -> None:
         """Give up on everything that is being generated."""
@@ -113,7 +120,9 @@ class RayCluster:
         """The worker with the fewest problems, which now has one more."""
         with self._lock:
             if not self.workers:
-                raise ConnectionError("every worker of the Ray cluster has died, see the log")
+                raise ConnectionError(
+                    f"every worker of the Ray cluster has died, the last one of {self._last_death}"
+                )
             worker = min(self.workers, key=self.workers.get)
             self.workers[worker] += 1
             return worker
@@ -122,7 +131,13 @@ class RayCluster:
         """Give a dead worker nothing more to do."""
         with self._lock:
             if self.workers.pop(worker, None) is not None:
+                self._last_death = " ".join(str(error).split())
                 log.warning("a worker died, %d are left: %s", len(self.workers), error)
+
+
+def fingerprint_of(llm: LLM, _: None) -> str:
+    """What `RayCluster.weights` asks of a worker."""
+    return weights_fingerprint(llm.model)
 
 
 def connect(address: str) -> Any:

@@ -11,18 +11,34 @@ reaches for it. Texts are not those of `LLM` under the same seed: every engine d
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, NoReturn
 
 from shared.decoder.sampler import SamplingParams
+from shared.json_files import shortened
 from shared.llm import Messages, Prompt
-from shared.openai_protocol import NotServed, echoed, is_chat, read_output, sampling_arguments
+from shared.openai_protocol import (
+    BadReply,
+    NotServed,
+    echoed,
+    is_chat,
+    read_model_names,
+    read_piece,
+    read_reply,
+    read_sample,
+    sampling_arguments,
+    to_output,
+)
 from shared.solution import RequestOutput
 from shared.tokenizer import Tokenizer
+
+SHOWN = 200  # characters of a reply that an error message shows
 
 
 class RemoteLLM:
@@ -30,7 +46,9 @@ class RemoteLLM:
 
     Every sample is a request with a seed of its own, so more samples begin with the fewer ones.
     What the server says no to is raised as the `openai` client's own error; vLLM says it to a
-    `max_tokens` that does not fit its context, where `LLM` and llama.cpp stop in time.
+    `max_tokens` that does not fit its context, where `LLM` and llama.cpp stop in time. A server
+    that does not answer is a ConnectionError, and a reply that is not what it should be is a
+    BadReply or a NotServed; each names the server.
     """
 
     def __init__(
@@ -49,8 +67,9 @@ class RemoteLLM:
         `timeout` (seconds) and `max_retries`. A `tokenizer` is needed only by techniques that use
         `llm.tokenizer`, and must be the served model's.
 
-        Raises ConnectionError where no server answers, ValueError for a model that it does not
-        have, and ModuleNotFoundError without the package openai.
+        Raises ConnectionError where no server answers, BadReply for an answer that is none of
+        OpenAI's protocol, ValueError for a model that it does not have, and ModuleNotFoundError
+        without the package openai.
         """
         try:
             import openai  # here, since it takes a second and most runs need none
@@ -61,6 +80,8 @@ class RemoteLLM:
         if max_requests < 1:
             raise ValueError(f"max_requests must be at least 1, not {max_requests}")
         options = {"api_key": os.environ.get("OPENAI_API_KEY") or "none"} | client_options
+        self.base_url = base_url
+        self._openai = openai
         self._client = openai.AsyncOpenAI(base_url=base_url, **options)
         self._tokenizer = tokenizer
         self._free = asyncio.Semaphore(max_requests)
@@ -68,12 +89,11 @@ class RemoteLLM:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="RemoteLLM", daemon=True).start()
         try:
-            (served,) = self._run([self._ask(self._client.models.list)])
-        except openai.APIError as error:
-            raise ConnectionError(
-                f"no usable answer from {base_url}: {error.__cause__ or error}"
-            ) from error
-        names = [entry.id for entry in served.data]
+            (reply,) = self._run([self._ask(self._client.models.with_raw_response.list)])
+        except openai.APIStatusError as error:
+            raise ConnectionError(f"no usable answer from {base_url}: {error}") from error
+        with self._named(reply.text):
+            names = read_model_names(read_reply(reply.text))
         if model is None and not names or model is not None and model not in names:
             raise ValueError(f"the server at {base_url} has {names or 'no model'}, not {model!r}")
         self.name: str = model or names[0]
@@ -132,12 +152,16 @@ class RemoteLLM:
             raise ValueError(f"stream yields one completion, so n must be 1, not {params.n}")
         check_not_empty(prompt)
         (chunks,) = self._run([self._sample(prompt, 0, params, {}, stream=True)])
+        has_ended = False
         try:
-            while (chunk := self._run([next_of(chunks)])[0]) is not None:
-                for choice in chunk.choices:
-                    text = choice.delta.content if is_chat(prompt) else choice.text
-                    if text:
-                        yield text
+            while (chunk := self._run([self._next_of(chunks)])[0]) is not None:
+                with self._named(chunk):
+                    text, is_end = read_piece(chunk, is_chat(prompt))
+                has_ended = has_ended or is_end
+                if text:
+                    yield text
+            if not has_ended:
+                raise BadReply(f"{self.base_url} sent a stream without an end (finish_reason)")
         finally:
             self._run([chunks.close()])  # the reader may have stopped early
 
@@ -152,12 +176,16 @@ class RemoteLLM:
         if not after:
             return []
         check_not_empty(before)
-        ask = self._client.completions.create
+        ask = self._client.completions.with_raw_response.create
         asked = [
             self._ask(ask, model=self.name, prompt=text, echo=True, logprobs=1, max_tokens=1)
             for text in (before, before + after)
         ]
-        (start, _), (tokens, logprobs) = (echoed(response) for response in self._run(asked))
+        scored = []
+        for reply in self._run(asked):
+            with self._named(reply.text):
+                scored.append(echoed(read_reply(reply.text)))
+        (start, _), (tokens, logprobs) = scored
         if tokens[: len(start)] != start:
             raise ValueError(
                 f"a token joins the prompt's end {before[-20:]!r} and the completion's beginning "
@@ -182,30 +210,73 @@ class RemoteLLM:
         for prompt in prompts:
             check_not_empty(prompt)
         each = [(prompt, sample) for prompt in prompts for sample in range(params.n)]
-        responses = iter(self._run([self._sample(*one, params, template) for one in each]))
+        replies = iter(self._run([self._sample(*one, params, template) for one in each]))
         outputs = []
         for prompt in prompts:
             begun = prompt[-1]["content"] if "continue_final_message" in template else ""
-            outputs.append(read_output(prompt, list(islice(responses, params.n)), params, begun))
+            samples = []
+            for reply in islice(replies, params.n):
+                with self._named(reply.text):
+                    samples.append(read_sample(read_reply(reply.text), params, begun))
+            outputs.append(to_output(prompt, samples))
         return outputs
 
     def _sample(
-        self, prompt: Prompt | Messages, sample: int, params: SamplingParams, template: dict, **more
+        self,
+        prompt: Prompt | Messages,
+        sample: int,
+        params: SamplingParams,
+        template: dict,
+        stream: bool = False,
     ) -> Coroutine:
-        """The request for one sample of a prompt or chat."""
-        arguments = {"model": self.name} | sampling_arguments(prompt, sample, params) | more
+        """The request for one sample of a prompt or chat; its reply as text, or a stream."""
+        arguments = {"model": self.name} | sampling_arguments(prompt, sample, params)
         top = max(1, params.logprobs)  # llama.cpp takes 0 for "no log-probabilities at all"
-        if not is_chat(prompt):
-            create = self._client.completions.create
-            return self._ask(create, prompt=prompt, logprobs=top, **arguments)
-        arguments["extra_body"] |= template
-        create = self._client.chat.completions.create
-        return self._ask(create, messages=prompt, logprobs=True, top_logprobs=top, **arguments)
+        if is_chat(prompt):
+            endpoint = self._client.chat.completions
+            arguments |= {"messages": prompt, "logprobs": True, "top_logprobs": top}
+            arguments["extra_body"] |= template
+        else:
+            endpoint = self._client.completions
+            arguments |= {"prompt": prompt, "logprobs": top}
+        if stream:
+            return self._ask(endpoint.create, stream=True, **arguments)
+        return self._ask(endpoint.with_raw_response.create, **arguments)
 
     async def _ask(self, method: Any, **arguments: Any) -> Any:
         """Call a method of the client as soon as there are few enough requests under way."""
         async with self._free:
-            return await method(**arguments)
+            try:
+                return await method(**arguments)
+            except self._openai.APIConnectionError as error:
+                raise ConnectionError(
+                    f"no usable answer from {self.base_url}: {error.__cause__ or error}"
+                ) from error
+
+    async def _next_of(self, chunks: Any) -> Any:
+        """The next chunk of a stream, None after the last.
+
+        Raises ConnectionError where the stream breaks off, BadReply where it holds no JSON or
+        reports an error.
+        """
+        try:
+            return await anext(chunks, None)
+        except self._openai.APIConnectionError as error:
+            raise ConnectionError(f"{self.base_url} broke off its stream: {error}") from error
+        except self._openai.APIError as error:
+            raise BadReply(f"{self.base_url} sent an error in its stream: {error}") from error
+        except json.JSONDecodeError as error:
+            sent = shortened(error.doc, SHOWN)
+            raise BadReply(f"{self.base_url} sent {sent}, expected a chunk in JSON") from error
+
+    @contextmanager
+    def _named(self, reply: object) -> Iterator[None]:
+        """Name the server, and what it sent, in the errors about its reply."""
+        try:
+            yield
+        except (BadReply, NotServed) as error:
+            sent = shortened(reply, SHOWN)
+            raise type(error)(f"{self.base_url} sent {sent}: {error}") from error
 
     def _run(self, coroutines: list[Coroutine]) -> list:
         """Run them on the background thread and wait for their results, or cancel them all."""
@@ -231,8 +302,3 @@ def check_not_empty(prompt: Prompt | Messages) -> None:
     """Raise ValueError for a prompt without anything in it."""
     if not prompt:
         raise ValueError("the prompt is empty: a model needs at least one token to go on from")
-
-
-async def next_of(chunks: Any) -> Any:
-    """The next chunk of a stream, None after the last."""
-    return await anext(chunks, None)

@@ -14,10 +14,20 @@ from concurrent.futures import Future
 from typing import Any
 
 
+def do_nothing() -> None:
+    """What the waiting thread does between two looks, unless it is told."""
+
+
 def run_threads(
-    work: Callable[[Any], Any], items: list, num_threads: int, keep: Callable[[Any], None]
+    work: Callable[[Any], Any],
+    items: list,
+    num_threads: int,
+    keep: Callable[[Any], None],
+    tick: Callable[[], None] = do_nothing,
 ) -> None:
     """Call `keep(work(item))` for each item: `work` on many threads, `keep` one call at a time.
+
+    The calling thread waits meanwhile, and calls `tick` at least twice a second.
 
     Results are kept in the order in which they are finished. What either function raises is raised
     here. After this returns or raises (KeyboardInterrupt too) `keep` is not called any more: what
@@ -51,7 +61,7 @@ def run_threads(
         for _ in range(min(num_threads, len(items))):
             threading.Thread(target=work_until_empty, daemon=True).start()
         for _ in items:
-            wait_for_one(done)
+            wait_for_one(done, tick)
     finally:
         with keeping:
             stopped.set()
@@ -67,9 +77,10 @@ def wait_for(future: Future) -> Any:
                 return future.result()
 
 
-def wait_for_one(done: queue.SimpleQueue) -> None:
+def wait_for_one(done: queue.SimpleQueue, tick: Callable[[], None]) -> None:
     """Wait until one more item is done; raise the exception if it ended in one."""
     while True:
+        tick()
         try:
             error = done.get(timeout=0.5)  # Windows notices Ctrl-C only between waits
         except queue.Empty:

@@ -27,9 +27,10 @@ from shared import (
     load_problems,
     prompts,
 )
+from shared.errors import UserError
 from shared.evaluate import evaluate, load_evaluation
 from shared.pool import POOLS_FOLDER, PooledProblem, Sample, read_pool, to_pool
-from shared.records import Record
+from shared.records import VERSION, Record
 from shared.scorers import judging_cost
 from shared.tiny.documents import ALL_RIGHT
 
@@ -104,10 +105,7 @@ def test_how_often_the_verdict_agrees_with_a_reader():
     """The labels are of all 100 critiques of the recorded Qwen; the chapter states these numbers."""
     said = json.loads((ROOT / "ch05_refine" / "labels.json").read_text(encoding="utf-8"))
     pool = read_pool(POOLS_FOLDER / "qwen2.5-coder-0.5b_gsm_symbolic_refine.jsonl")
-    critiques = [
-        next(s.text for s in p.samples if "critique" in s.measures and "ungated/1" in s.measures)
-        for p in pool
-    ]
+    critiques = [outcomes.first_critique(p, "ungated").text for p in pool]
     assert len(said["labels"]) == len(critiques) == 100
     pairs = list(zip(said["labels"], map(chapter.verdict, critiques)))
     assert sum(label == found for label, found in pairs) == 89
@@ -406,6 +404,12 @@ def test_the_same_request_is_worked_on_once():
     assert reply(prompts.ask("!"), greedy)[0].completions[0].text == "c"
 
 
+def critique_ids(problem: PooledProblem) -> set[int]:
+    """The ids of the objects that are critiques."""
+    places = (entry.get("critique") for entry in problem.trace)
+    return {id(problem.samples[place]) for place in places if place is not None}
+
+
 @pytest.fixture(scope="module")
 def recorded(tiny, tmp_path_factory):
     """Five problems refined in every way, as their records say."""
@@ -442,7 +446,7 @@ def test_the_records_say_what_each_way_would_have_done_alone(tiny, recorded):
             progress=False,
         )
         finals = [outcomes.draft_after(problem, way, 2) for problem in pool]
-        assert not any("critique" in final.measures for final in finals)
+        assert all(id(final) not in critique_ids(problem) for final, problem in zip(finals, pool))
         # Another batch rounds otherwise, and a text may then go on differently.
         pairs = list(zip(finals, alone.records))
         assert sum(final.answer != record.predicted for final, record in pairs) <= 1
@@ -467,11 +471,12 @@ def test_one_way_alone_uses_no_other_gate():
 
 def test_every_solution_has_every_score_and_no_critique_has_one(recorded):
     _, evaluation = recorded
-    samples = [s for problem in to_pool(evaluation) for s in problem.samples]
-    solutions = [s for s in samples if "critique" not in s.measures]
-    assert all({"judge", "likelihood"} <= s.measures.keys() for s in solutions)
-    assert len(solutions) < len(samples)
-    assert not any("judge" in s.measures for s in samples if "critique" in s.measures)
+    pool = to_pool(evaluation)
+    pairs = [(s, id(s) in critique_ids(problem)) for problem in pool for s in problem.samples]
+    solutions = [sample for sample, is_critique in pairs if not is_critique]
+    assert all(s.measures.keys() == {"logprob", "judge", "likelihood"} for s in solutions)
+    assert len(solutions) < len(pairs)
+    assert all(s.measures.keys() == {"logprob"} for s, is_critique in pairs if is_critique)
     for solution in solutions:
         recorded_score = solution.measures["likelihood"]
         assert outcomes.score_of(solution, "likelihood") == pytest.approx(recorded_score, abs=1e-3)
@@ -499,25 +504,39 @@ def test_the_samples_are_those_of_a_vote(tiny, recorded):
 
 
 def sample(answer: str, tokens: int, **measures: float) -> Sample:
-    named = {name.replace("_", "/"): float(value) for name, value in measures.items()}
+    named = {name: float(value) for name, value in measures.items()}
     return Sample("text", answer, answer == "1", tokens, "stop", {"logprob": -1.0} | named)
 
 
-def pooled(question: str, *samples: Sample) -> PooledProblem:
-    return PooledProblem(question, "1", 10, list(samples))
+def turn(number: int, solution: int | None, accepted: bool, critique: int | None = None) -> dict:
+    """A round of the way "g", which refers to texts by their places."""
+    entry = {"way": "g", "round": number, "accepted": accepted}
+    return entry | {"critique": critique, "solution": solution}
 
 
-KEPT = pooled("a", sample("1", 10, g_0=1), sample("?", 2, g_1=0), sample("2", 20, g_1=0))
-BROKEN = pooled("b", sample("1", 10, g_0=1), sample("?", 2, g_1=0), sample("2", 20, g_1=1))
-REPAIRED = pooled("c", sample("2", 10, g_0=1), sample("2", 20, g_1=0), sample("1", 30, g_2=1))
-UNREPAIRED = pooled("d", sample("2", 10, g_0=1), sample("?", 2, g_1=0))
+def pooled(question: str, *samples: Sample, trace: tuple[dict, ...] = ()) -> PooledProblem:
+    return PooledProblem(question, "1", 10, list(samples), list(trace))
+
+
+def refined(question: str, *texts: tuple[str, int], trace: tuple[dict, ...]) -> PooledProblem:
+    """Texts as pairs of answer and tokens."""
+    return pooled(question, *(sample(*text) for text in texts), trace=trace)
+
+
+FIRST = turn(0, 0, True)
+KEPT = refined("a", ("1", 10), ("?", 2), ("2", 20), trace=(FIRST, turn(1, 2, False, 1)))
+BROKEN = refined("b", ("1", 10), ("?", 2), ("2", 20), trace=(FIRST, turn(1, 2, True, 1)))
+REPAIRED = refined(
+    "c", ("2", 10), ("2", 20), ("1", 30), trace=(FIRST, turn(1, 1, False), turn(2, 2, True))
+)
+UNREPAIRED = refined("d", ("2", 10), ("?", 2), trace=(FIRST, turn(1, None, False, 1)))
 POOL = [KEPT, BROKEN, REPAIRED, UNREPAIRED, REPAIRED]
 
 
 def test_drafts_and_tokens_after_each_round():
     assert [outcomes.draft_after(REPAIRED, "g", k).answer for k in range(4)] == ["2", "2", "1", "1"]
     assert [outcomes.tokens_after(REPAIRED, "g", k) for k in range(4)] == [10, 30, 60, 60]
-    again = pooled("e", sample("1", 10, g_0=1, g_2=1), sample("2", 20, g_1=1))
+    again = refined("e", ("1", 10), ("2", 20), trace=(FIRST, turn(1, 1, True), turn(2, 0, True)))
     assert [outcomes.draft_after(again, "g", k).answer for k in range(3)] == ["1", "2", "1"]
     assert outcomes.tokens_after(again, "g", 2) == 40  # the first text twice
     with pytest.raises(ValueError, match="'h'"):
@@ -542,10 +561,13 @@ def test_as_many_samples_as_cost_no_more_than_the_tokens():
 
 
 def test_the_first_draft_may_stand_at_once():
-    assert [outcomes.ends_at_once(p, "g") for p in (KEPT, REPAIRED, UNREPAIRED)] == [False] * 3
-    content = pooled("e", sample("1", 10, g_0=1), sample("?", 2, g_1=0, critique=1))
-    assert outcomes.ends_at_once(content, "g")
-    assert outcomes.ends_at_once(pooled("f", sample("1", 10, g_0=1)), "g")  # its test passed
+    pool = (KEPT, BROKEN, REPAIRED, UNREPAIRED)
+    assert [outcomes.ends_at_once(p, "g") for p in pool] == [False] * 3 + [True]
+    passed = refined("f", ("1", 10), trace=(FIRST,))  # its test passed: no critique
+    assert outcomes.ends_at_once(passed, "g")
+    with pytest.raises(ValueError, match="'g' has criticized nothing"):
+        outcomes.first_critique(passed, "g")
+    assert outcomes.first_critique(UNREPAIRED, "g") is UNREPAIRED.samples[1]
 
 
 def test_a_score_that_was_not_recorded_is_named():
@@ -579,8 +601,12 @@ def test_the_comparison_is_paired_with_the_draft_and_with_samples_at_equal_cost(
 
 
 def test_a_summary_has_every_round_and_every_number_of_samples():
-    voting = [sample("2", 5, sample=1, g=0.2), sample("1", 15, sample=1, g=0.9)]
-    pool = [pooled(name, *problem.samples, *voting) for name, problem in zip("abcde", POOL)]
+    voting = [sample("2", 5, g=0.2), sample("1", 15, g=0.9)]
+    pool = []
+    for name, problem in zip("abcde", POOL):
+        places = [len(problem.samples), len(problem.samples) + 1]
+        trace = (*problem.trace, {"samples": places})
+        pool.append(pooled(name, *problem.samples, *voting, trace=trace))
     summary = json.loads(json.dumps(outcomes.summarize(pool, 2, gate="g")))
     assert summary["problems"] == 5 and list(summary["ways"]) == ["g"]
     rounds = summary["ways"]["g"]
@@ -592,7 +618,7 @@ def test_a_summary_has_every_round_and_every_number_of_samples():
     assert [row["tokens"] for row in summary["samples"]] == [5, 20]
     assert [row["vote"] for row in summary["samples"]] == [0, 0]
     assert [row["best"] for row in summary["samples"]] == [0, 1]
-    assert summary["ends at once"] == {"g": {"right": 0, "wrong": 0}}
+    assert summary["ends at once"] == {"g": {"right": 0, "wrong": 1}}
     assert outcomes.summarize(POOL, 2)["samples"] == []
     elsewhere = outcomes.summarize(POOL, 2, drawn={q: voting for q in "abcd"})  # no such gate
     assert elsewhere["samples"] == [{"tokens": 5, "vote": 0}, {"tokens": 20, "vote": 0}]
@@ -651,7 +677,7 @@ def test_the_comparison_prints_every_way_and_votes_from_a_recorded_pool(tmp_path
     again = run(*small, *samples_of, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     records = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
-    assert not [c for record in records for c in record["completions"] if "sample" in c]
+    assert not [entry for record in records for entry in record["trace"] if "samples" in entry]
     assert "at equal cost" in again.stdout
     # Another gate than "reward", and samples from elsewhere, which it has not scored.
     study = run("b.jsonl", "--pool", "a.jsonl", "--summary", "b.json", script=STUDY, cwd=tmp_path)
@@ -673,16 +699,53 @@ def test_a_question_that_failed_is_left_out_and_counted(recorded, tmp_path, caps
     first, *others = evaluation.records
     failed = Record(first.index, first.id, first.question, first.gold, error="OSError: gone")
     path.write_text("".join(json.dumps(asdict(r)) + "\n" for r in (failed, *others)))
-    settings = {"version": 1, "settings": evaluation.settings}
+    settings = {"version": VERSION, "settings": evaluation.settings}
     path.with_suffix(".settings.json").write_text(json.dumps(settings))
     outcomes.print_comparison(load_evaluation(path))
     printed = capsys.readouterr().out
     assert printed.startswith("1 of 5 problems ended in an error") and "reflexion" in printed
     path.write_text(
-        "".join(json.dumps(asdict(replace(failed, id=str(i)))) + "\n" for i in range(5))
+        "".join(json.dumps(asdict(replace(failed, id=str(i), index=i))) + "\n" for i in range(5))
     )
-    with pytest.raises(ValueError, match="every question ended in an error: OSError: gone"):
+    with pytest.raises(ValueError, match="5 of 5 questions failed: OSError: gone"):
         outcomes.print_comparison(load_evaluation(path))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"way": 7},
+        {"round": -1},
+        {"round": None},
+        {"accepted": 1},
+        {"critique": "0"},
+        {"critique": 99},
+        {"solution": 99},
+        {"solution": None},
+        {"samples": 1},
+        {"samples": [99]},
+        {"samples": [None]},
+    ],
+)
+def test_a_trace_that_is_damaged_is_named(recorded, change):
+    _, evaluation = recorded
+    record = evaluation.records[2]
+    trace = [record.trace[0] | change, *record.trace[1:]]
+    records = [*evaluation.records[:2], replace(record, trace=trace)]
+    with pytest.raises(UserError, match="has a wrong entry: {"):
+        outcomes.refined_pool(replace(evaluation, records=records))
+
+
+def test_the_trace_says_what_measures_said(recorded, tmp_path):
+    """Every text has its place in the trace, and what ways share they share by its place."""
+    _, evaluation = recorded
+    for record in evaluation.records:
+        *rounds, last = record.trace
+        named = [entry[name] for entry in rounds for name in ("critique", "solution")]
+        used = {place for place in named if place is not None} | set(last["samples"])
+        assert used == set(range(len(record.completions)))
+        firsts = {entry["solution"] for entry in rounds if entry["round"] == 0}
+        assert firsts == {0}  # the greedy draft, of all ways
 
 
 @pytest.mark.parametrize("name", ["nothing.jsonl", "qwen2.5-coder-0.5b_gsm_symbolic.jsonl"])

@@ -6,6 +6,7 @@ Techniques here are a few lines with known answers, and the model is a stand-in.
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,12 +20,16 @@ from types import SimpleNamespace
 import matplotlib
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from shared import cli
+from shared import LLM as ModelOf
+from shared import cli, prompts
+from shared.checkpoint import weights_fingerprint
 from shared.decoder.model import ModelConfig, Qwen
 from shared.decoder.sampler import SamplingParams
+from shared.errors import UserError
 from shared.evaluate import Evaluation, compare, estimate_flops, evaluate, load_evaluation
 from shared.intervals import paired_bootstrap, wilson_interval
 from shared.plots import plot_accuracy_against_tokens, save_figure, use_style
@@ -40,7 +45,8 @@ LLM = SimpleNamespace(name="stand-in")
 def solution(answer: str | None, finish_reason: str = "stop") -> Solution:
     text = f"The answer is \\boxed{{{answer}}}"
     completion = Completion(text, [1, 2, 3], [-0.5, -0.25, -1.0], finish_reason)
-    return Solution(answer, [completion], Cost(10, 3, 1, 4), [0.5])
+    trace = [{"round": 1, "votes": {"1": 2}}]
+    return Solution(answer, [completion], Cost(10, 3, 1, 4), [0.5], trace)
 
 
 def add_one(llm, problem, *, n=8, params=None) -> Solution:
@@ -48,6 +54,14 @@ def add_one(llm, problem, *, n=8, params=None) -> Solution:
     number = int(problem.question.split()[0])
     time.sleep(0.0005 * (40 - number))
     return solution(str(number + (number % 4 != 0)))
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_works():
+    """A background job is started with SIGINT ignored, and so are its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def interrupt_main() -> None:
@@ -92,6 +106,7 @@ def test_a_record_has_what_is_needed_to_study_it_later(tmp_path):
         "gold": "1",
         "predicted": "1",
         "correct": True,
+        "undecided": False,
         "prompt_tokens": 10,
         "reused_tokens": 0,
         "generated_tokens": 3,
@@ -110,6 +125,7 @@ def test_a_record_has_what_is_needed_to_study_it_later(tmp_path):
             }
         ],
         "scores": [0.5],
+        "trace": [{"round": 1, "votes": {"1": 2}}],
     }
 
 
@@ -217,6 +233,71 @@ def test_total_failure_finishes_and_says_so(caplog):
     assert len(caplog.records) == 1  # said once, not forty times
 
 
+def fails_with(message):
+    """A technique that fails with a message made of a question's number."""
+
+    def technique(llm, problem, *, n=8, params=None):
+        raise OSError(message(int(problem.question.split()[0])))
+
+    return technique
+
+
+def test_messages_that_differ_only_in_numbers_are_one_reason(caplog):
+    prompt = "This model's maximum context length is 2048 tokens. However, you requested {} tokens"
+    result = evaluate(fails_with(lambda i: prompt.format(2500 + 7 * i)), LLM, PROBLEMS)
+    first = f"OSError: {prompt.format(2500)}"
+    assert result.reasons == [(first, 40)] and result.total_failure == first
+    assert result.summary_line().endswith(f"  errors 40: EVERY QUESTION FAILED: {first}")
+    assert result.failures == f"40 of 40 questions failed: {first} (40)"
+    assert len(caplog.records) == 1
+    for a, b in (("at 0x7f3a", "at 0x11"), ("-1.5e-7 < 0", "3 < 0"), ("1,024 rows", "7 rows")):
+        messages = [a, b] * 20
+        assert len(evaluate(fails_with(messages.__getitem__), LLM, PROBLEMS).reasons) == 1
+
+
+def test_every_question_may_fail_for_a_reason_of_its_own(caplog):
+    letters = [chr(ord("a") + i % 26) * (1 + i // 26) for i in range(40)]
+    messages = ["the same\nfor ten"] * 10 + ["for three"] * 3 + letters[13:]
+    result = evaluate(fails_with(messages.__getitem__), LLM, PROBLEMS)
+    assert result.reasons[:2] == [("OSError: the same for ten", 10), ("OSError: for three", 3)]
+    assert result.total_failure == "OSError: the same for ten"
+    assert result.failures == (
+        "40 of 40 questions failed: OSError: the same for ten (10); OSError: for three (3); "
+        f"{result.reasons[2][0]} (1); 26 other reasons"
+    )
+    assert len(caplog.records) == 10  # and not one for each of 29
+
+
+def test_a_long_message_is_shown_in_part_and_recorded_in_full():
+    page = "<html>\n" + "word " * 10_000
+    result = evaluate(fails_with(lambda i: page), LLM, PROBLEMS)
+    assert result.records[0].error == f"OSError: {page}"
+    assert len(result.total_failure) == 300 and "\n" not in result.summary_line()
+
+
+def test_a_run_of_which_one_question_did_not_fail_is_no_total_failure():
+    result = evaluate(fails_at(*range(1, 40)), LLM, PROBLEMS)
+    assert result.total_failure is None
+    assert result.summary_line().endswith("  errors 39")
+    assert result.failures == "39 of 40 questions failed: ValueError: bad luck (39)"
+    assert evaluate(add_one, LLM, PROBLEMS).failures is None
+
+
+def test_answers_that_could_not_be_compared_are_counted_and_not_right(monkeypatch, tmp_path):
+    def grade(problem, predicted):
+        number = int(problem.question.split()[0])
+        return None if number < 5 else number % 2 == 0
+
+    monkeypatch.setattr("shared.evaluate.grade", grade)
+    path = tmp_path / "run.jsonl"
+    result = evaluate(fails_at(39), LLM, PROBLEMS, out=path)
+    assert [r.undecided for r in result.records] == [i < 5 for i in range(40)]
+    assert (result.num_undecided, result.num_correct) == (5, 17)
+    assert result.summary_line().endswith("  not comparable 5  errors 1")
+    assert [line["undecided"] for line in lines_of(path)].count(True) == 5
+    assert load_evaluation(path).num_undecided == 5
+
+
 def test_errors_are_tried_again_on_resume(tmp_path):
     path = tmp_path / "run.jsonl"
     settings = {"technique": "any"}
@@ -308,8 +389,9 @@ def test_a_killed_process_loses_and_repeats_nothing(tmp_path):
 
 
 SCRIPT = """
-import argparse, sys
+import argparse, signal, sys
 from shared import Solution, cli
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def sample(llm, problem, *, n, params):
     out = llm.generate(problem.question, params)[0]
     return Solution("0", out.completions, out.cost)
@@ -504,7 +586,8 @@ def test_a_damaged_file_is_refused_and_left_alone(tmp_path, damage, message):
         (None, "no run.settings.json beside it"),
         ("{", "not a settings"),
         ("[]", "not a settings"),
-        ('{"version": 99, "settings": {}}', "of version 99; this program reads 1"),
+        ('{"version": 99, "settings": {}}', "of version 99; this program reads 2"),
+        ('{"version": 1, "settings": {}}', "of version 1; this program reads 2. Write to another"),
     ],
 )
 def test_a_file_whose_settings_are_unknown_is_refused(tmp_path, settings, message):
@@ -536,6 +619,51 @@ def test_an_unfinished_run_is_not_loaded_as_a_result(tmp_path):
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:30]))
     with pytest.raises(ValueError, match="has 30 of 40 problems"):
         load_evaluation(path)
+
+
+# --- The model's weights --------------------------------------------------------------------------
+
+
+def one_token(llm, problem) -> Solution:
+    """Something of the model's own, in one forward pass."""
+    (output,) = llm.chat(prompts.ask(problem.question), SamplingParams(max_tokens=1))
+    return Solution("1", output.completions, output.cost)
+
+
+@pytest.fixture
+def retrained_folder(random_folder, tmp_path):
+    """A copy of the small random model, trained on a little."""
+    folder = tmp_path / random_folder.name
+    shutil.copytree(random_folder, folder)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.layers.1.mlp.down_proj.weight"] += 1e-3
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_a_retrained_model_does_not_resume_an_old_file(random_llm, retrained_folder, tmp_path):
+    path = tmp_path / "run.jsonl"
+    first = evaluate(one_token, random_llm, PROBLEMS[:2], out=path)
+    assert first.settings["weights"] == weights_fingerprint(random_llm.model)
+    assert evaluate(one_token, random_llm, PROBLEMS[:2], out=path).records == first.records
+    retrained = ModelOf(str(retrained_folder))
+    retrained.name = random_llm.name  # the same folder, trained meanwhile
+    content = path.read_bytes()
+    with pytest.raises(UserError, match=r"weights \w{12} in \S+run.jsonl, \w{12} now"):
+        evaluate(one_token, retrained, PROBLEMS[:2], out=path)
+    assert path.read_bytes() == content
+
+
+def test_a_file_that_does_not_say_its_weights_is_not_resumed(random_llm, tmp_path):
+    path = tmp_path / "run.jsonl"
+    evaluate(one_token, random_llm, PROBLEMS[:2], out=path)
+    beside = path.with_suffix(".settings.json")
+    content = json.loads(beside.read_text(encoding="utf-8"))
+    del content["settings"]["weights"]
+    beside.write_text(json.dumps(content), encoding="utf-8")
+    assert load_evaluation(path).num_errors == 0  # it can still be read
+    with pytest.raises(UserError, match=r"weights unset in \S+run.jsonl, \w{12} now"):
+        evaluate(one_token, random_llm, PROBLEMS[:2], out=path)
 
 
 # --- FLOPs ----------------------------------------------------------------------------------------
@@ -645,6 +773,37 @@ def test_exit_codes_of_runs_that_came_to_nothing(script, capsys, monkeypatch, er
     assert exit.value.code == code
     shown = capsys.readouterr()
     assert "problems to go" in shown.err if code == 130 else "EVERY QUESTION FAILED" in shown.out
+
+
+def test_a_total_failure_with_different_messages_ends_with_code_1(script, capsys):
+    with pytest.raises(SystemExit) as exit:
+
+        def technique(llm, problem, *, n, params):
+            number = int(problem.id.split("/")[-1])
+            raise OSError(f"a prompt of {number} tokens is {'too ' * (number % 2)}long")
+
+        script(technique)
+    assert exit.value.code == 1
+    *_, reasons, last = capsys.readouterr().out.splitlines()
+    assert "5 of 5 questions failed: OSError: a prompt of" in reasons
+    assert last.endswith("  errors 5: EVERY QUESTION FAILED: OSError: a prompt of 0 tokens is long")
+
+
+def test_the_table_says_what_failed_and_what_was_not_compared(script, capsys, monkeypatch):
+    def technique(llm, problem, *, n, params):
+        if problem.id.endswith("3"):
+            raise ValueError("bad luck")
+        return solution("1")
+
+    monkeypatch.setattr(
+        "shared.evaluate.grade", lambda problem, answer: None if problem.id[-1] in "01" else True
+    )
+    script(technique)
+    shown = capsys.readouterr().out
+    assert "right      2 of 5; 0 without an answer; 2 could not be compared\n" in shown
+    assert "errors     1 of 5 questions failed: ValueError: bad luck (1)\n" in shown
+    assert shown.splitlines()[-1].endswith("  not comparable 2  errors 1")
+    monkeypatch.undo()
 
 
 def test_the_memory_flags_reach_the_model(capsys):

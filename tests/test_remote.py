@@ -17,7 +17,6 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -262,10 +261,9 @@ def test_a_refusal_is_the_error_of_its_question(served):
     assert run.total_failure.startswith("NotServed: a server does not give the model itself")
 
 
-def choice(logprobs: dict | None, **fields) -> SimpleNamespace:
-    """Part of a response as other servers give it."""
-    dumped = logprobs and SimpleNamespace(model_dump=lambda: logprobs, content=None)
-    return SimpleNamespace(text="7", finish_reason="stop", logprobs=dumped, **fields)
+def choice(logprobs: dict | None, **fields) -> dict:
+    """Part of a reply as other servers give it."""
+    return {"text": "7", "finish_reason": "stop", "logprobs": logprobs} | fields
 
 
 def test_ids_are_read_where_vllm_writes_them():
@@ -276,8 +274,7 @@ def test_ids_are_read_where_vllm_writes_them():
 
 def test_a_server_without_ids_has_texts_and_log_probabilities():
     tokens = {"tokens": ["7", ""], "token_logprobs": [-0.5, -1.0], "top_logprobs": None}
-    response = SimpleNamespace(choices=[choice(tokens)])
-    completion = read_completion(response, SamplingParams(), begun="")
+    completion = read_completion({"choices": [choice(tokens)]}, SamplingParams(), begun="")
     assert isinstance(completion.token_ids, MissingTokenIds) and len(completion.token_ids) == 2
     assert (completion.text, completion.logprobs) == ("7", [-0.5, -1.0])
     with pytest.raises(NotServed, match="token ids"):
@@ -302,16 +299,15 @@ def test_a_server_without_ids_has_texts_and_log_probabilities():
     ],
 )
 def test_what_is_missing_in_a_response_is_named(logprobs, params, message):
-    response = SimpleNamespace(choices=[choice(logprobs)])
     with pytest.raises(NotServed, match=message):
-        read_completion(response, SamplingParams(**params), begun="")
+        read_completion({"choices": [choice(logprobs)]}, SamplingParams(**params), begun="")
 
 
 def test_thoughts_that_were_cut_out_are_named():
-    message = SimpleNamespace(content="7", reasoning_content="because")
-    response = SimpleNamespace(choices=[choice({"content": []}, message=message)])
+    message = {"content": "7", "reasoning_content": "because"}
+    reply = {"choices": [choice({"content": []}, message=message)]}
     with pytest.raises(NotServed, match="reasoning_content"):
-        read_completion(response, SamplingParams(), begun="")
+        read_completion(reply, SamplingParams(), begun="")
 
 
 @pytest.mark.parametrize(
