@@ -1,157 +1,307 @@
-"""Chat messages to a prompt, in the formats of Qwen2.5, Qwen3 (thinking on or off) and ChatML.
+"""Chat messages to a prompt: the folder's own Jinja template, rendered in a sandbox.
 
-A folder's chat template is a Jinja program. We do not run it: we recognise which of the known
-formats it renders, and render that in Python, in parts that keep the template's own special tokens
-(`Marker`) apart from the same letters inside a message.
+A template decides what a prompt looks like, and a message may contain the letters of a special
+token such as `<|im_end|>`. To tell the template's own tokens from such letters, a chat that has any
+is rendered twice: as it is, and with each first letter of a token in a message replaced by a
+character that occurs nowhere else.
 """
 
+import json
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from shared.json_files import read_text, require
+from shared.template_sandbox import TemplateRefusal, compile_template, render_template
+
 IM_START, IM_END = "<|im_start|>", "<|im_end|>"
-THINK_TAG = re.compile(r"(</?think>)")
-EMPTY_THINKING = "<think>\n\n</think>\n\n"
+THINK_TAGS = frozenset({"<think>", "</think>"})
+CHATML = (  # for a folder without a template
+    "{% for message in messages %}"
+    "{% if message.role not in ['system', 'user', 'assistant'] or message.tool_calls %}"
+    "{{ raise_exception('without a template, a message is by system, user or assistant and ' "
+    "'uses no tools') }}{% endif %}"
+    "{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+PRIVATE_USE = range(0xF0000, 0xFFFFE)  # characters without a meaning, for the replaced letters
+QUESTION, REPLY = "What is probe 7481?", "It is probe 9263."
+MAX_TEMPLATE_LENGTH = 1 << 20
+
 Message = dict[str, Any]
 
-# What must stand in a template, once white space is taken out, for us to know how it renders.
-TURN_CODE = re.compile(
-    r"'<\|im_start\|>'\+message\.role\+'(\\n)?'\+(message\.)?content\+'<\|im_end\|>('\+')?(\\n)?'"
-)
-THINKING_CODE = r"'\n<think>\n'+reasoning_content.strip('\n')+'\n</think>\n\n'+content.lstrip('\n')"
-DEFAULT_SYSTEM = re.compile(r"<\|im_start\|>system(?:\\n|\n)((?:[^'\"\\]|\\.)+?)<\|im_end\|>")
+
+class ChatOptions(NamedTuple):
+    """What a chat is rendered with, beside its messages."""
+
+    names: dict[str, str]  # "eos_token" and its like, which a template may write
+    add_generation_prompt: bool = True
+    enable_thinking: bool = True
+    continue_final_message: bool = False
 
 
-class ChatStyle(NamedTuple):
-    """The two things in which the known chat templates differ."""
+class Prompt(NamedTuple):
+    """A rendered chat, and the same with the special tokens that messages contain disguised."""
 
-    thinking: bool = False
-    default_system: str | None = None
-
-
-class Marker(str):
-    """A piece of a prompt that becomes its added token, where text of the same letters does not."""
+    text: str
+    disguised: str
+    letters: dict[int, str]  # for str.translate: what each of the replaced letters was
 
 
-def read_chat_template(folder: Path, config: dict[str, Any]) -> str | None:
-    """The folder's template: chat_template.jinja, else the one in tokenizer_config.json."""
-    if (path := folder / "chat_template.jinja").exists():
-        return path.read_text(encoding="utf-8")
-    template = config.get("chat_template")
-    if isinstance(template, list):  # several named ones
-        return {t["name"]: t["template"] for t in template}.get("default")
-    return template
+# --- Rendering ------------------------------------------------------------------------------------
 
 
-def read_chat_style(template: str | None) -> ChatStyle:
-    """Which of the known formats a chat template is; None is ChatML without a default system.
+def render_chat(template: str | None, messages: list[Message], options: ChatOptions) -> str:
+    """The prompt for `messages`. Raises ValueError for messages that cannot be rendered."""
+    check_messages(messages, options.continue_final_message)
+    return _render(template, plain(messages), options)
 
-    Raises ValueError for a template of another kind: a guess would quietly prompt a model wrong.
+
+def render_prompt(
+    template: str | None, messages: list[Message], options: ChatOptions, special: Iterable[str]
+) -> Prompt:
+    """The prompt for `messages`, in which special tokens are told from letters in a message.
+
+    Raises what `render_chat` raises, and ValueError where the two cannot be told apart.
     """
-    if template is None:
-        return ChatStyle()
-    code = re.sub(r"\[['\"](role|content)['\"]\]", r".\1", re.sub(r"\s+", "", template))
-    thinking = THINKING_CODE in code and "enable_thinkingisfalse" in code
-    odd = [word for word in ("bos_token", "|trim", "strftime") if word in code]
-    if not TURN_CODE.search(code) or odd or ("<think>" in code and not thinking):
-        raise ValueError(
-            "this folder's chat template is none of those supported (Qwen2.5, Qwen3, ChatML); "
-            "write the prompt yourself and encode it with allow_special=True"
-        )
-    found = DEFAULT_SYSTEM.search(template)
-    return ChatStyle(thinking, unescape(found[1]) if found else None)
+    text = render_chat(template, messages, options)
+    messages = plain(messages)
+    disguise = Disguise(special, used=text + json.dumps(messages, ensure_ascii=False))
+    disguised_messages = disguise.of_messages(messages)
+    if not disguise.letters:
+        return Prompt(text, text, {})
+    disguised = _render(template, disguised_messages, options)
+    if disguised.translate(disguise.letters) == text:
+        return Prompt(text, disguised, disguise.letters)
+    # The template treats these letters in a way of its own. That does no harm if it leaves none.
+    if disguise.tokens_in(text) == disguise.tokens_in(disguised):
+        return Prompt(text, text, {})
+    raise ValueError(
+        "a message contains special tokens, which the chat template would rearrange; take out "
+        f"{sorted(set(disguise.tokens_in(text)))} from the messages"
+    )
 
 
-def unescape(literal: str) -> str:
-    r"""The text of a string literal in a template: `\n` and `\\boxed` as Jinja reads them."""
-    return literal.encode("ascii", "backslashreplace").decode("unicode_escape")
+def _render(template: str | None, messages: list[Message], options: ChatOptions) -> str:
+    if options.continue_final_message:
+        return _render_open(template, messages, options)
+    text = _run(template, messages, options)
+    for n, message in enumerate(messages):
+        if message["role"] not in ("system", "user", "assistant"):
+            content = f"{message.get('content', '')}{REPLY}"
+            changed = [*messages[:n], message | {"content": content}, *messages[n + 1 :]]
+            if _run(template, changed, options) == text:
+                raise ValueError(
+                    f"message {n} has the role {message['role']!r}, which the chat template "
+                    "leaves out"
+                )
+    return text
+
+
+def _render_open(template: str | None, messages: list[Message], options: ChatOptions) -> str:
+    """The prompt whose last message is still being written."""
+    *earlier, last = messages
+    options = options._replace(continue_final_message=False, add_generation_prompt=True)
+    closed = options._replace(add_generation_prompt=False)
+    if earlier:
+        opened = _render(template, earlier, options)
+        if opened != _render(template, earlier, closed):
+            return opened + last["content"]
+    # The template has nothing special for a reply to come: cut off what it writes after one.
+    marked = {**last, "content": last["content"] + REPLY}
+    before, found, _ = _render(template, [*earlier, marked], closed).rpartition(REPLY)
+    if not found:
+        raise ValueError("the chat template leaves out the message that is to be continued")
+    return before
+
+
+def _run(template: str | None, messages: list[Message], options: ChatOptions) -> str:
+    variables = {
+        **options.names,
+        "messages": messages,
+        "tools": None,
+        "documents": None,
+        "add_generation_prompt": options.add_generation_prompt,
+        "enable_thinking": options.enable_thinking,
+    }
+    program = compile_template(CHATML if template is None else template)
+    try:
+        return render_template(program, variables)
+    except TemplateRefusal as refusal:
+        raise ValueError(f"the chat template refuses these messages: {refusal}") from refusal
+    except ValueError as error:
+        raise ValueError(f"the chat template fails on these messages: {error}") from error
+
+
+# --- Messages -------------------------------------------------------------------------------------
 
 
 def check_messages(messages: list[Message], continue_final: bool) -> None:
-    """Raise ValueError, saying which message and why, unless `messages` can be rendered."""
+    """Raise ValueError, saying which message and why, unless `messages` is a chat."""
     if not messages:
         raise ValueError("a chat needs at least one message")
     for n, message in enumerate(messages):
-        if problem := problem_with(message, is_first=n == 0):
+        if problem := problem_with(message):
             raise ValueError(f"message {n} {problem}: {message!r}")
     last = messages[-1]
-    if continue_final and (last["role"] != "assistant" or last.get("reasoning_content")):
+    is_open = last["role"] == "assistant" and isinstance(last.get("content"), str)
+    if continue_final and (not is_open or last.get("reasoning_content")):
         raise ValueError(
             "continue_final_message needs an assistant message at the end, with all of its text, "
             "reasoning too, in 'content'"
         )
 
 
-def problem_with(message: Message, is_first: bool) -> str | None:
-    """Why a message cannot be rendered, or None if it can."""
+def plain(messages: list[Message]) -> list[Message]:
+    """Copies of the messages, without entries that are None: a template tests if they are there."""
+    return [{k: copied(v) for k, v in message.items() if v is not None} for message in messages]
+
+
+def problem_with(message: Message) -> str | None:
+    """Why this is no message, or None if it is one."""
     if not isinstance(message, dict):
         return "is not a dict with 'role' and 'content'"
-    if message.get("role") == "tool" or message.get("tool_calls"):
-        return "uses tools (role 'tool' or tool_calls), which are not supported"
-    if not isinstance(message.get("content"), str):
+    if not isinstance(message.get("role"), str) or not message["role"]:
+        return "has no 'role' that is a str"
+    if not isinstance(message.get("content"), str) and not message.get("tool_calls"):
         return "has no 'content' that is a str"
-    if message.get("role") not in ("system", "user", "assistant"):
-        return "has no 'role' that is system, user or assistant"
-    if message["role"] == "system" and not is_first:
-        return "is a system message, which may only come first"
     return None
 
 
-def render_chat(
-    messages: list[Message], style: ChatStyle, generate: bool, enable_thinking: bool
-) -> list[str]:
-    """The prompt in parts, each a `Marker` or text; joined, they are the prompt."""
-    has_system = bool(messages) and messages[0]["role"] == "system"
-    parts: list[str] = []
-    if style.default_system is not None and not has_system:
-        parts += turn("system", [style.default_system])
-    for n, message in enumerate(messages):
-        text = with_thinking(messages, n) if style.thinking else message["content"]
-        is_assistant = message["role"] == "assistant"
-        parts += turn(message["role"], mark_thinking(text) if is_assistant else [text])
-    if generate:
-        parts += [Marker(IM_START), "assistant\n"]
-        parts += mark_thinking(EMPTY_THINKING) if style.thinking and not enable_thinking else []
-    return parts
+def copied(value: Any, change: Callable[[str], str] = str) -> Any:
+    """A copy of what JSON can hold, each text in it passed through `change`.
+
+    Raises ValueError for any other object, whose methods a template might call.
+    """
+    if isinstance(value, str):
+        return change(value)
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [copied(item, change) for item in value]
+    if isinstance(value, dict):
+        return {str(key): copied(item, change) for key, item in value.items()}
+    raise ValueError(f"a message holds text, numbers, lists and dicts, not {value!r}")
 
 
-def turn(role: str, body: list[str]) -> list[str]:
-    """One ChatML turn in parts."""
-    return [Marker(IM_START), f"{role}\n", *body, Marker(IM_END), "\n"]
+class Disguise:
+    """Replaces the first letter of every special token in a message by an unused character.
+
+    A lone character takes the place of a letter, so a template that measures, cuts or strips a
+    message does with it what it does with the original.
+    """
+
+    def __init__(self, special: Iterable[str], used: str) -> None:
+        """Prepare for the `special` tokens and a chat that contains the characters in `used`."""
+        self.letters: dict[int, str] = {}
+        self._special = set(special)
+        self._unused = (chr(code) for code in PRIVATE_USE if chr(code) not in used)
+        self._stand_ins: dict[str, str] = {}
+
+    def of_messages(self, messages: list[Message]) -> list[Message]:
+        """Disguised messages. An assistant's thinking tags stay as they are: they are its own."""
+        disguised = []
+        for message in messages:
+            spared = THINK_TAGS if message["role"] == "assistant" else frozenset()
+            # Any case, and at any position: a template may change the case, and tokens may overlap.
+            pattern = re.compile(f"(?is)(?={any_of(self._special - spared)})(.)")
+            disguised.append(copied(message, lambda text, p=pattern: p.sub(self._replace, text)))
+        return disguised
+
+    def tokens_in(self, text: str) -> list[str]:
+        """The special tokens that a text contains, in order."""
+        return re.findall(any_of(self._special), text)
+
+    def _replace(self, match: re.Match[str]) -> str:
+        letter = match[1]
+        if letter not in self._stand_ins:
+            self._stand_ins[letter] = next(self._unused)
+            self.letters[ord(self._stand_ins[letter])] = letter
+        return self._stand_ins[letter]
 
 
-def mark_thinking(text: str) -> list[str]:
-    """Split off the thinking tags, which a vocabulary may list as special tokens, as markers."""
-    return [Marker(p) if THINK_TAG.fullmatch(p) else p for p in THINK_TAG.split(text)]
+def any_of(texts: Iterable[str]) -> str:
+    """A regular expression for any of `texts`: at each position the longest that fits."""
+    choices = "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))
+    return f"(?:{choices or '(?!)'})"  # (?!) never matches
 
 
-def with_thinking(messages: list[Message], n: int) -> str:
-    """Text of message `n` in Qwen3's format: reasoning is kept only after the last question."""
-    if messages[n]["role"] != "assistant":
-        return messages[n]["content"]
-    reasoning, content = split_reasoning(messages[n])
-    is_last = n == len(messages) - 1
-    if n > last_question(messages) and (is_last or reasoning):
-        return "<think>\n" + reasoning.strip("\n") + "\n</think>\n\n" + content.lstrip("\n")
-    return content
+# --- The folder's template ------------------------------------------------------------------------
 
 
-def split_reasoning(message: Message) -> tuple[str, str]:
-    """(reasoning, answer) of an assistant message, from its own field or its `<think>` block."""
-    content = message["content"]
-    if isinstance(message.get("reasoning_content"), str):
-        return message["reasoning_content"], content
-    if "</think>" not in content:
-        return "", content
-    before, *_, after = content.split("</think>")
-    return before.rstrip("\n").split("<think>")[-1].lstrip("\n"), after.lstrip("\n")
+def read_chat_template(folder: Path, config: dict[str, Any]) -> tuple[str | None, Path]:
+    """The folder's template and its file: chat_template.jinja, else tokenizer_config.json.
+
+    Raises ValueError for an entry that is no template. Several templates without a "default" give
+    one that refuses every chat, as transformers does.
+    """
+    path = folder / "chat_template.jinja"
+    if path.exists():
+        return read_text(path), path
+    path = folder / "tokenizer_config.json"
+    template = config.get("chat_template")
+    if isinstance(template, list):
+        named: dict[str, str] = {}
+        for n, entry in enumerate(template):
+            fits = isinstance(entry, dict) and isinstance(entry.get("name"), str)
+            fits = fits and isinstance(entry.get("template"), str)
+            require(fits, path, f"chat_template[{n}]", entry, "an object with name and template")
+            named[entry["name"]] = entry["template"]
+        refusal = f"the folder has several templates, none of them called default: {sorted(named)}"
+        template = named.get("default", f"{{{{ raise_exception({json.dumps(refusal)}) }}}}")
+    is_text = template is None or isinstance(template, str)
+    require(is_text, path, "chat_template", template, "a template or a list of named ones")
+    return template, path
 
 
-def last_question(messages: list[Message]) -> int:
-    """Index of the last user message, where Qwen3 counts none that is a tool's response."""
-    for n in range(len(messages) - 1, -1, -1):
-        content = messages[n]["content"]
-        is_response = content.startswith("<tool_response>") and content.endswith("</tool_response>")
-        if messages[n]["role"] == "user" and not is_response:
-            return n
-    return len(messages) - 1
+def check_template(
+    template: str, path: Path, names: dict[str, str], added_tokens: Iterable[str]
+) -> None:
+    """Raise ValueError for a template that no chat could be rendered with, as far as a probe shows.
+
+    A template that refuses the probe by `raise_exception` may accept others.
+    """
+    require(
+        len(template) <= MAX_TEMPLATE_LENGTH,
+        path,
+        "the length of the chat template",
+        len(template),
+        f"{MAX_TEMPLATE_LENGTH} at most",
+    )
+    try:
+        program = compile_template(template)
+    except ValueError as error:
+        raise ValueError(f"{path}: the chat template is not valid Jinja: {error}") from error
+    question = {"role": "user", "content": QUESTION}
+    problem = "it leaves out what the user says"
+    for messages in ([question], [{"role": "system", "content": REPLY}, question]):
+        variables = {**names, "messages": messages, "add_generation_prompt": True}
+        try:
+            text = render_template(program, variables)
+        except TemplateRefusal:
+            return
+        except ValueError as error:
+            problem = str(error)
+            continue
+        if QUESTION in text:
+            missing = [t for t in (IM_START, IM_END) if t in text and t not in added_tokens]
+            if missing:
+                raise ValueError(
+                    f"{path}: the chat template writes {missing[0]}, expected only special tokens "
+                    "that the vocabulary has"
+                )
+            return
+    raise ValueError(f"{path}: the chat template fails on a chat of one question: {problem}")
+
+
+def text_after_reply(template: str | None, names: dict[str, str]) -> str:
+    """What a template writes after an assistant's last message; "" if it renders no such chat."""
+    question, reply = ({"role": "user", "content": QUESTION}, {"role": "assistant"})
+    options = ChatOptions(names, add_generation_prompt=False)
+    try:
+        text = _run(template, [question, reply | {"content": REPLY}], options)
+    except ValueError:
+        return ""
+    return text.rpartition(REPLY)[2]

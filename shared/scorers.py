@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from shared import prompts
 from shared.checkpoint import default_device, load_weights, resolve_folder
+from shared.json_files import read_json
 from shared.llm import LLM
 from shared.model import Decoder, ModelConfig
 from shared.model_thread import MODEL_THREAD
 from shared.prefill import pad_right
 from shared.tokenizer import Tokenizer
-from shared.tokenizer_files import read_json
 
 REWARD_FOLDER = Path(__file__).parent / "tiny" / "reward_model"
 BATCH_TOKENS = 8_192
