@@ -1,22 +1,20 @@
 """Chat messages to a prompt: the folder's own Jinja template, rendered in a sandbox.
 
-A template decides what a prompt looks like, and a message may contain the letters of a special
-token such as `<|im_end|>`. To tell the template's own tokens from such letters, a chat that has any
-is rendered twice: as it is, and with each first letter of a token in a message replaced by a
-character that occurs nowhere else.
+A message may contain the letters of a special token such as `<|im_end|>`. To tell the template's
+own tokens from such letters, a chat that has any is rendered twice: as it is, and in disguise.
 """
 
 import json
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from shared.disguise import Disguise, Message, copied
 from shared.json_files import read_text, require
 from shared.template_sandbox import TemplateRefusal, compile_template, render_template
 
 IM_START, IM_END = "<|im_start|>", "<|im_end|>"
-THINK_TAGS = frozenset({"<think>", "</think>"})
+REASONING = ("reasoning_content", "thinking", "reasoning")
 CHATML = (  # for a folder without a template
     "{% for message in messages %}"
     "{% if message.role not in ['system', 'user', 'assistant'] or message.tool_calls %}"
@@ -26,11 +24,8 @@ CHATML = (  # for a folder without a template
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
-PRIVATE_USE = range(0xF0000, 0xFFFFE)  # characters without a meaning, for the replaced letters
 QUESTION, REPLY = "What is probe 7481?", "It is probe 9263."
 MAX_TEMPLATE_LENGTH = 1 << 20
-
-Message = dict[str, Any]
 
 
 class ChatOptions(NamedTuple):
@@ -69,18 +64,17 @@ def render_prompt(
     text = render_chat(template, messages, options)
     messages = plain(messages)
     disguise = Disguise(special, used=text + json.dumps(messages, ensure_ascii=False))
-    disguised_messages = disguise.of_messages(messages)
+    disguised_messages = disguise.of(messages)
     if not disguise.letters:
         return Prompt(text, text, {})
     disguised = _render(template, disguised_messages, options)
     if disguised.translate(disguise.letters) == text:
         return Prompt(text, disguised, disguise.letters)
-    # The template treats these letters in a way of its own. That does no harm if it leaves none.
-    if disguise.tokens_in(text) == disguise.tokens_in(disguised):
-        return Prompt(text, text, {})
+    if _render(template, disguise.removed_from(messages), options) == text:
+        return Prompt(text, text, {})  # the template itself takes such tokens out
     raise ValueError(
-        "a message contains special tokens, which the chat template would rearrange; take out "
-        f"{sorted(set(disguise.tokens_in(text)))} from the messages"
+        "a message contains a special token, which the chat template treats in a way of its own; "
+        f"take it out of the message: {disguise.tokens_in(messages)}"
     )
 
 
@@ -147,7 +141,7 @@ def check_messages(messages: list[Message], continue_final: bool) -> None:
             raise ValueError(f"message {n} {problem}: {message!r}")
     last = messages[-1]
     is_open = last["role"] == "assistant" and isinstance(last.get("content"), str)
-    if continue_final and (not is_open or last.get("reasoning_content")):
+    if continue_final and (not is_open or any(last.get(name) for name in REASONING)):
         raise ValueError(
             "continue_final_message needs an assistant message at the end, with all of its text, "
             "reasoning too, in 'content'"
@@ -155,8 +149,18 @@ def check_messages(messages: list[Message], continue_final: bool) -> None:
 
 
 def plain(messages: list[Message]) -> list[Message]:
-    """Copies of the messages, without entries that are None: a template tests if they are there."""
-    return [{k: copied(v) for k, v in message.items() if v is not None} for message in messages]
+    """Copies of the messages as transformers hands them to a template.
+
+    Entries that are None are left out, and reasoning stands under each of the names for it.
+    """
+    copies = []
+    for message in messages:
+        copy = {key: copied(value) for key, value in message.items() if value is not None}
+        reasoning = next((copy[name] for name in REASONING if name in copy), None)
+        if reasoning is not None:
+            copy = {"thinking": reasoning, **copy, "reasoning_content": reasoning}
+        copies.append(copy)
+    return copies
 
 
 def problem_with(message: Message) -> str | None:
@@ -168,64 +172,6 @@ def problem_with(message: Message) -> str | None:
     if not isinstance(message.get("content"), str) and not message.get("tool_calls"):
         return "has no 'content' that is a str"
     return None
-
-
-def copied(value: Any, change: Callable[[str], str] = str) -> Any:
-    """A copy of what JSON can hold, each text in it passed through `change`.
-
-    Raises ValueError for any other object, whose methods a template might call.
-    """
-    if isinstance(value, str):
-        return change(value)
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [copied(item, change) for item in value]
-    if isinstance(value, dict):
-        return {str(key): copied(item, change) for key, item in value.items()}
-    raise ValueError(f"a message holds text, numbers, lists and dicts, not {value!r}")
-
-
-class Disguise:
-    """Replaces the first letter of every special token in a message by an unused character.
-
-    A lone character takes the place of a letter, so a template that measures, cuts or strips a
-    message does with it what it does with the original.
-    """
-
-    def __init__(self, special: Iterable[str], used: str) -> None:
-        """Prepare for the `special` tokens and a chat that contains the characters in `used`."""
-        self.letters: dict[int, str] = {}
-        self._special = set(special)
-        self._unused = (chr(code) for code in PRIVATE_USE if chr(code) not in used)
-        self._stand_ins: dict[str, str] = {}
-
-    def of_messages(self, messages: list[Message]) -> list[Message]:
-        """Disguised messages. An assistant's thinking tags stay as they are: they are its own."""
-        disguised = []
-        for message in messages:
-            spared = THINK_TAGS if message["role"] == "assistant" else frozenset()
-            # Any case, and at any position: a template may change the case, and tokens may overlap.
-            pattern = re.compile(f"(?is)(?={any_of(self._special - spared)})(.)")
-            disguised.append(copied(message, lambda text, p=pattern: p.sub(self._replace, text)))
-        return disguised
-
-    def tokens_in(self, text: str) -> list[str]:
-        """The special tokens that a text contains, in order."""
-        return re.findall(any_of(self._special), text)
-
-    def _replace(self, match: re.Match[str]) -> str:
-        letter = match[1]
-        if letter not in self._stand_ins:
-            self._stand_ins[letter] = next(self._unused)
-            self.letters[ord(self._stand_ins[letter])] = letter
-        return self._stand_ins[letter]
-
-
-def any_of(texts: Iterable[str]) -> str:
-    """A regular expression for any of `texts`: at each position the longest that fits."""
-    choices = "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))
-    return f"(?:{choices or '(?!)'})"  # (?!) never matches
 
 
 # --- The folder's template ------------------------------------------------------------------------
