@@ -34,7 +34,7 @@ VARIANTS = {
     "thinking-2507": QWEN3.split("{%- if add_generation_prompt %}")[0]
     + "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n<think>\\n' }}{%- endif %}",
     "instruct-2507": QWEN2_5.replace("<|im_start|>system\\n" + QWEN_SYSTEM + "<|im_end|>\\n", ""),
-    "quotes in the default system text": default_system('"He said \'be brief\' and left."'),
+    "quotes in the default system text": default_system("\"He said 'be brief' and left.\""),
     "escaped quotes in it": default_system(r"'It\'s \"short\".'"),
     "a default system text in a variable": "{% set words = 'Be short. It\\'s late.' %}"
     + default_system("words"),
