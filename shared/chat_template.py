@@ -6,14 +6,11 @@ own tokens from such letters, a chat that has any is rendered twice: as it is, a
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from shared.disguise import Disguise, Message, copied
-from shared.json_files import read_text, require
 from shared.template_sandbox import TemplateRefusal, compile_template, render_template
 
-IM_START, IM_END = "<|im_start|>", "<|im_end|>"
 REASONING = ("reasoning_content", "thinking", "reasoning")
 CHATML = (  # for a folder without a template
     "{% for message in messages %}"
@@ -24,8 +21,7 @@ CHATML = (  # for a folder without a template
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
-QUESTION, REPLY = "What is probe 7481?", "It is probe 9263."
-MAX_TEMPLATE_LENGTH = 1 << 20
+MARK = "[here ends message 7481]"
 
 
 class ChatOptions(NamedTuple):
@@ -81,12 +77,12 @@ def render_prompt(
 def _render(template: str | None, messages: list[Message], options: ChatOptions) -> str:
     if options.continue_final_message:
         return _render_open(template, messages, options)
-    text = _run(template, messages, options)
+    text = run_template(template, messages, options)
     for n, message in enumerate(messages):
         if message["role"] not in ("system", "user", "assistant"):
-            content = f"{message.get('content', '')}{REPLY}"
+            content = f"{message.get('content', '')}{MARK}"
             changed = [*messages[:n], message | {"content": content}, *messages[n + 1 :]]
-            if _run(template, changed, options) == text:
+            if run_template(template, changed, options) == text:
                 raise ValueError(
                     f"message {n} has the role {message['role']!r}, which the chat template "
                     "leaves out"
@@ -104,14 +100,15 @@ def _render_open(template: str | None, messages: list[Message], options: ChatOpt
         if opened != _render(template, earlier, closed):
             return opened + last["content"]
     # The template has nothing special for a reply to come: cut off what it writes after one.
-    marked = {**last, "content": last["content"] + REPLY}
-    before, found, _ = _render(template, [*earlier, marked], closed).rpartition(REPLY)
+    marked = {**last, "content": last["content"] + MARK}
+    before, found, _ = _render(template, [*earlier, marked], closed).rpartition(MARK)
     if not found:
         raise ValueError("the chat template leaves out the message that is to be continued")
     return before
 
 
-def _run(template: str | None, messages: list[Message], options: ChatOptions) -> str:
+def run_template(template: str | None, messages: list[Message], options: ChatOptions) -> str:
+    """What a template makes of messages. Raises ValueError where it refuses them or fails."""
     variables = {
         **options.names,
         "messages": messages,
@@ -172,82 +169,3 @@ def problem_with(message: Message) -> str | None:
     if not isinstance(message.get("content"), str) and not message.get("tool_calls"):
         return "has no 'content' that is a str"
     return None
-
-
-# --- The folder's template ------------------------------------------------------------------------
-
-
-def read_chat_template(folder: Path, config: dict[str, Any]) -> tuple[str | None, Path]:
-    """The folder's template and its file: chat_template.jinja, else tokenizer_config.json.
-
-    Raises ValueError for an entry that is no template. Several templates without a "default" give
-    one that refuses every chat, as transformers does.
-    """
-    path = folder / "chat_template.jinja"
-    if path.exists():
-        return read_text(path), path
-    path = folder / "tokenizer_config.json"
-    template = config.get("chat_template")
-    if isinstance(template, list):
-        named: dict[str, str] = {}
-        for n, entry in enumerate(template):
-            fits = isinstance(entry, dict) and isinstance(entry.get("name"), str)
-            fits = fits and isinstance(entry.get("template"), str)
-            require(fits, path, f"chat_template[{n}]", entry, "an object with name and template")
-            named[entry["name"]] = entry["template"]
-        refusal = f"the folder has several templates, none of them called default: {sorted(named)}"
-        template = named.get("default", f"{{{{ raise_exception({json.dumps(refusal)}) }}}}")
-    is_text = template is None or isinstance(template, str)
-    require(is_text, path, "chat_template", template, "a template or a list of named ones")
-    return template, path
-
-
-def check_template(
-    template: str, path: Path, names: dict[str, str], added_tokens: Iterable[str]
-) -> None:
-    """Raise ValueError for a template that no chat could be rendered with, as far as a probe shows.
-
-    A template that refuses the probe by `raise_exception` may accept others.
-    """
-    require(
-        len(template) <= MAX_TEMPLATE_LENGTH,
-        path,
-        "the length of the chat template",
-        len(template),
-        f"{MAX_TEMPLATE_LENGTH} at most",
-    )
-    try:
-        program = compile_template(template)
-    except ValueError as error:
-        raise ValueError(f"{path}: the chat template is not valid Jinja: {error}") from error
-    question = {"role": "user", "content": QUESTION}
-    problem = "it leaves out what the user says"
-    for messages in ([question], [{"role": "system", "content": REPLY}, question]):
-        variables = {**names, "messages": messages, "add_generation_prompt": True}
-        try:
-            text = render_template(program, variables)
-        except TemplateRefusal:
-            return
-        except ValueError as error:
-            problem = str(error)
-            continue
-        if QUESTION in text:
-            missing = [t for t in (IM_START, IM_END) if t in text and t not in added_tokens]
-            if missing:
-                raise ValueError(
-                    f"{path}: the chat template writes {missing[0]}, expected only special tokens "
-                    "that the vocabulary has"
-                )
-            return
-    raise ValueError(f"{path}: the chat template fails on a chat of one question: {problem}")
-
-
-def text_after_reply(template: str | None, names: dict[str, str]) -> str:
-    """What a template writes after an assistant's last message; "" if it renders no such chat."""
-    question, reply = ({"role": "user", "content": QUESTION}, {"role": "assistant"})
-    options = ChatOptions(names, add_generation_prompt=False)
-    try:
-        text = _run(template, [question, reply | {"content": REPLY}], options)
-    except ValueError:
-        return ""
-    return text.rpartition(REPLY)[2]

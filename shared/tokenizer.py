@@ -1,27 +1,28 @@
 """Text to token ids and back, and chat messages to a prompt, from a folder in the hub's layout."""
 
 import codecs
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from shared.added_tokens import TokenFinder
 from shared.byte_pairs import QWEN_PATTERN, BytePairs
-from shared.chat_template import (
-    IM_END,
-    IM_START,
-    ChatOptions,
-    Message,
+from shared.chat_template import ChatOptions, render_chat, render_prompt
+from shared.disguise import THINK_TAGS, Message
+from shared.folder_template import (
+    CHATML_TOKENS,
+    Frame,
     check_template,
+    frame_of,
     read_chat_template,
-    render_chat,
-    render_prompt,
-    text_after_reply,
 )
 from shared.json_files import is_whole, read_json, require
 from shared.tokenizer_files import MAX_ID, Vocabulary, read_vocabulary
 
 __all__ = ["QWEN_PATTERN", "Tokenizer"]
+
+BRACKETED = re.compile(r"<.+>|\[.+\]")
 
 
 class Tokenizer:
@@ -142,19 +143,28 @@ class Tokenizer:
         letters inside a message stay text. `<think>` and `</think>` become tokens in the
         template's and the assistant's text, where the vocabulary has them.
         """
-        if self.chat_template is None and (missing := {IM_START, IM_END} - self._ids.keys()):
+        if self.chat_template is None and (missing := set(CHATML_TOKENS) - self._ids.keys()):
             raise ValueError(f"this vocabulary has no chat tokens: {sorted(missing)} missing")
         options = self._options(add_generation_prompt, enable_thinking, continue_final_message)
-        prompt = render_prompt(self.chat_template, messages, options, self.special_tokens)
+        prompt = render_prompt(self.chat_template, messages, options, self._control_tokens())
         return self._encode(prompt.disguised, True, prompt.letters)
 
     @property
     def end_of_turn_ids(self) -> list[int]:
         """Ids of the tokens that end a reply: the template's own, and the one named eos_token."""
-        ends = {self.eos_token_id} - {None}
-        tail = self.encode(text_after_reply(self.chat_template, self._names), allow_special=True)
-        special = set(self.special_tokens.values())
-        return sorted(ends | set([i for i in tail if i in special][:1]))
+        text = self._frame().after_reply
+        found = [token for token in self._control_tokens() - THINK_TAGS if token in text]
+        ends = sorted(found, key=lambda token: (text.index(token), -len(token)))[:1]
+        return sorted({self._ids[end] for end in ends} | ({self.eos_token_id} - {None}))
+
+    def _frame(self) -> Frame:
+        return frame_of(self.chat_template, tuple(self._names.items()))
+
+    def _control_tokens(self) -> set[str]:
+        """The special tokens, and those that the template writes though they are not listed so."""
+        text = self._frame().text
+        written = {token for token in self._ids if BRACKETED.fullmatch(token) and token in text}
+        return self.special_tokens.keys() | (written - THINK_TAGS)
 
     def _options(self, generate: bool, enable_thinking: bool, continue_final: bool) -> ChatOptions:
         return ChatOptions(self._names, generate, enable_thinking, continue_final)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from shared.added_tokens import WHITE_SPACE, AddedToken
 from shared.byte_pairs import BYTE_OF, GPT2_PATTERN, QWEN_PATTERN, unreachable_merge
-from shared.json_files import is_whole, read_json, read_text, require
+from shared.json_files import is_whole, read_json, read_text, require, shortened
 
 MAX_ID = (1 << 22) - 1  # the largest vocabularies on the hub have about a million tokens
 NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -116,10 +116,16 @@ def check_ids(path: Path, prefix: str, ids: dict[str, Any]) -> None:
     """Raise ValueError unless every token has an id of its own and each byte is a token."""
     bad = next((token for token, i in ids.items() if not is_whole(i, 0, MAX_ID)), None)
     expected = f"an id from 0 to {MAX_ID}"
-    require(bad is None, path, f"{prefix}{bad!r}", ids.get(bad), expected)
+    require(bad is None, path, f"{prefix}{shortened(bad)}", ids.get(bad), expected)
     owners = {token_id: token for token, token_id in ids.items()}
     bad = next((token for token, i in ids.items() if owners[i] != token), None)
-    require(bad is None, path, f"{prefix}{bad!r}", ids.get(bad), "an id that no other token has")
+    require(
+        bad is None,
+        path,
+        f"{prefix}{shortened(bad)}",
+        ids.get(bad),
+        "an id that no other token has",
+    )
     missing = [byte for byte in BYTE_OF if byte not in ids]
     require(not missing, path, "the number of one-byte tokens", 256 - len(missing), "256")
 
@@ -200,7 +206,7 @@ def read_listed_tokens(
         )
     path = folder / "added_tokens.json"
     return path.name, dict(
-        read_added_token(path, repr(text), older_form(text, text in special), token_id)
+        read_added_token(path, shortened(text), older_form(text, text in special), token_id)
         for text, token_id in read_json(path, optional=True).items()
     )
 
@@ -251,12 +257,12 @@ def check_added_tokens(
     owners = {token_id: text for text, token_id in ids.items()}
     for tokens, name in ((read.added, "tokenizer.json"), (listed, listed_in)):
         for text, token in tokens.items():
-            entry = f"the id of the added token {text!r}"
+            entry = f"the id of the added token {shortened(text)}"
             is_same = ids.setdefault(text, token.id) == token.id
             expected = f"{ids[text]}, its id elsewhere in the folder"
             require(is_same, folder / name, entry, token.id, expected)
             owner = owners.setdefault(token.id, text)
-            expected = f"another id than that of {owner!r}"
+            expected = f"another id than that of {shortened(owner)}"
             require(owner == text, folder / name, entry, token.id, expected)
 
 
