@@ -49,20 +49,21 @@ def read_vocabulary(folder: Path, config: dict[str, Any]) -> Vocabulary:
     """
     path = folder / "tokenizer.json"
     read = read_tokenizer_json(path) if path.exists() else read_vocabulary_and_merges(folder)
-    path = path if path.exists() else folder / "vocab.json"
+    path = path if path.exists() else folder / "merges.txt"
     named = read_names(folder, config)
     listed_in, listed = read_listed_tokens(folder, config, special={name.text for name in named})
     check_added_tokens(folder, read, listed, listed_in)
     added = read.added | listed
-    for name in named:
-        known = name.text in added or name.text in read.ids
-        require(known, name.path, name.entry, name.text, "a token of the vocabulary")
-        added.setdefault(name.text, AddedToken(read.ids.get(name.text, -1), special=True))
-
     made = {*BYTE_OF, *(left + right for left, right in read.merges)}
-    stray = sorted(read.ids.keys() - made - added.keys())
-    shown = f"{len(stray)} that no merge makes, such as {stray[:1]}"
-    require(not stray, path, "tokens of the vocabulary", shown, "a merge that makes each of them")
+    stray = read.ids.keys() - made - added.keys()
+    for name in named:  # GPT-2's <|endoftext|> is in its vocabulary, and named, but nowhere added
+        known = name.text in added or name.text in stray
+        require(known, name.path, name.entry, name.text, "an added token")
+        if name.text in stray:
+            stray.remove(name.text)
+            added[name.text] = AddedToken(read.ids[name.text], special=True)
+    entry = "the list of tokens that no merge makes"
+    require(not stray, path, entry, sorted(stray), "an empty one, as each token needs its merge")
     ids = {token: read.ids[token] for token in made}
     names = {name.entry: name.text for name in named if name.entry in NAMED}
     return read._replace(ids=ids, added=added, names=names)
@@ -201,7 +202,7 @@ def read_listed_tokens(
         listed = config["added_tokens_decoder"]
         require(isinstance(listed, dict), path, "added_tokens_decoder", listed, "an object")
         return path.name, dict(
-            read_added_token(path, f"added_tokens_decoder.{key}", token, as_id(key))
+            read_added_token(path, f"added_tokens_decoder.{key[:20]}", token, as_id(key))
             for key, token in listed.items()
         )
     path = folder / "added_tokens.json"
