@@ -2,7 +2,8 @@
 
 A template comes with the model's files, so it is somebody else's program. The sandbox keeps it from
 reaching Python's internals. On top of that, a template may use only so much processor time and
-build only so long a text, so that an endless loop or `'a' * 10**10` ends in an error.
+build only so long a text: an endless loop, a text that doubles without end or `'a' * 10**10` is an
+error. This stops accidents and simple bombs, not every program that somebody could think of.
 """
 
 import functools
@@ -15,9 +16,10 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 import jinja2
-from jinja2 import nodes
+from jinja2 import nodes, pass_environment
 from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension, loopcontrols
+from jinja2.filters import make_attrgetter
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
@@ -38,7 +40,7 @@ class TemplateRefusal(jinja2.TemplateError):
 def compile_template(source: str) -> jinja2.Template:
     """A template ready to be rendered. Raises ValueError, with the line, for invalid Jinja."""
     try:
-        return ENVIRONMENT.from_string(source)
+        return ENVIRONMENT.from_string(Limiter().visit(ENVIRONMENT.parse(source)))
     except jinja2.TemplateSyntaxError as error:
         raise ValueError(f"line {error.lineno}: {error.message}") from error
     except (jinja2.TemplateError, SyntaxError, RecursionError, ArithmeticError) as error:
@@ -86,11 +88,24 @@ def counted(items: Iterable) -> Iterator:
         yield item
 
 
-def joined(parts: list) -> str:
-    """The operator `~`."""
+def joined(parts: Iterable, separator: str = "") -> str:
+    """The operator `~`, and what all joining comes down to."""
     texts = [str(part) for part in parts]
-    check_limits(sum(map(len, texts)))
-    return "".join(texts)
+    check_limits(sum(map(len, texts)) + len(texts) * len(separator))
+    return separator.join(texts)
+
+
+@pass_environment
+def join(
+    environment: jinja2.Environment,
+    items: Iterable,
+    separator: str = "",
+    attribute: str | int | None = None,
+) -> str:
+    """The filter `join`."""
+    if attribute is not None:
+        items = map(make_attrgetter(environment, attribute), items)
+    return joined(items, str(separator))
 
 
 def replaced(text: str, old: str, new: str, count: int = -1) -> str:
@@ -130,7 +145,7 @@ def check_numbers(args: Iterable, kwargs: dict[str, Any]) -> None:
             raise SecurityError(f"the template asks for {value}, more than {MAX_NUMBER}")
 
 
-class _Limiter(NodeTransformer):
+class Limiter(NodeTransformer):
     """Sends loops and `~`, which the sandbox does not see, through `counted` and `joined`."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
@@ -167,20 +182,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(
             trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
         )
-        own = {"tojson": to_json, "replace": replaced, "format": formatted}
-        own |= {"counted": counted, "joined": joined}
+        own = {"tojson": to_json, "replace": replaced, "format": formatted, "join": join}
+        own |= {"counted": counted, "joined": joined}  # for Limiter
         self.filters = {name: bounded(f) for name, f in (self.filters | own).items()}
         self.globals |= {"raise_exception": refuse, "strftime_now": strftime_now}
         del self.globals["lipsum"]
 
-    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        return _Limiter().visit(super()._parse(source, name, filename))
-
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        if operator == "*":
-            check_limits(max(length_of(left), length_of(right)))
-            numbers = [side for side in (left, right) if not isinstance(side, Sized)]
-            check_numbers(numbers if len(numbers) == 1 else [], {})
+        if operator == "*" and isinstance(left, Sized) != isinstance(right, Sized):
+            text, count = (left, right) if isinstance(left, Sized) else (right, left)
+            check_limits(len(text) * count if isinstance(count, int) else 0)
         elif operator == "**":
             raise SecurityError("the operator ** is not available here")
         elif operator == "%" and isinstance(left, str):
@@ -199,6 +210,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         name, owner = getattr(function, "__name__", ""), getattr(function, "__self__", None)
         if name == "replace" and isinstance(owner, str):
             return replaced(owner, *args)
+        if name == "join" and isinstance(owner, str):
+            return joined(*args, separator=owner)
         result = super().call(context, function, *args, **kwargs)
         check_limits(length_of(result))
         return result

@@ -47,6 +47,9 @@ def read_vocabulary(folder: Path, config: dict[str, Any]) -> Vocabulary:
     pattern and whether text is normalised. Raises FileNotFoundError where they are missing, and
     ValueError for what is damaged or not supported.
     """
+    path = folder / "tokenizer_config.json"
+    prefix = config.get("add_prefix_space")
+    require(not prefix, path, "add_prefix_space", prefix, "false, or no such entry")
     path = folder / "tokenizer.json"
     read = read_tokenizer_json(path) if path.exists() else read_vocabulary_and_merges(folder)
     path = path if path.exists() else folder / "merges.txt"
@@ -120,13 +123,8 @@ def check_ids(path: Path, prefix: str, ids: dict[str, Any]) -> None:
     require(bad is None, path, f"{prefix}{shortened(bad)}", ids.get(bad), expected)
     owners = {token_id: token for token, token_id in ids.items()}
     bad = next((token for token, i in ids.items() if owners[i] != token), None)
-    require(
-        bad is None,
-        path,
-        f"{prefix}{shortened(bad)}",
-        ids.get(bad),
-        "an id that no other token has",
-    )
+    expected = "an id that no other token has"
+    require(bad is None, path, f"{prefix}{shortened(bad)}", ids.get(bad), expected)
     missing = [byte for byte in BYTE_OF if byte not in ids]
     require(not missing, path, "the number of one-byte tokens", 256 - len(missing), "256")
 
@@ -161,14 +159,14 @@ def read_pattern(path: Path, pre_tokenizer: Any) -> str:
     Raises ValueError for any other: one that `tiktoken` runs differently would go unnoticed.
     """
     *splits, last = steps_of(path, "pre_tokenizer", pre_tokenizer, "pretokenizers") or [{}]
-    expected = "Split by Qwen's pattern + ByteLevel, or ByteLevel alone, without a prefix space"
-    byte_level = last.get("type") == "ByteLevel" and not last.get("add_prefix_space", True)
-    if byte_level and not splits and last.get("use_regex", True) is True:
+    is_bytes = last.get("type") == "ByteLevel" and last.get("add_prefix_space") is False
+    by_regex = last.get("use_regex", True)
+    if is_bytes and not splits and by_regex is True:
         return GPT2_PATTERN
-    known = {"type": "Split", "pattern": {"Regex": QWEN_PATTERN}, "behavior": "Isolated"}
-    is_known = [split | {"invert": False} for split in splits] == [known | {"invert": False}]
-    is_known = is_known and not splits[0].get("invert") and last.get("use_regex", True) is False
-    require(byte_level and is_known, path, "pre_tokenizer", pre_tokenizer, expected)
+    qwen = {"type": "Split", "pattern": {"Regex": QWEN_PATTERN}, "behavior": "Isolated"}
+    is_qwen = is_bytes and by_regex is False and splits == [qwen | {"invert": False}]
+    expected = "Split by Qwen's pattern + ByteLevel, or ByteLevel alone, without a prefix space"
+    require(is_qwen, path, "pre_tokenizer", pre_tokenizer, expected)
     return QWEN_PATTERN
 
 

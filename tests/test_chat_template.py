@@ -402,6 +402,11 @@ BOMBS = [
     "{{ 'a' * 10**10 }}",
     "{{ 'a' * 10000000000 }}",
     "{{ [1] * 10000000000 }}",
+    "{{ 'a' * 100000 * 100000 }}",
+    "{{ ('a' * 100000).join(range(100000) | map('string')) }}",
+    "{{ range(100000) | join('a' * 100000) }}",
+    "{% set s = 'a' * 1000000 %}{{ ([s] * 100000) | join }}",
+    "{% set s = 'a' * 1000000 %}{{ s | replace('a', s) }}",
     "{% for i in range(10000000000) %}x{% endfor %}",
     "{% set r = range(99999) | list %}{% for i in r %}{% for j in r %}{% endfor %}{% endfor %}",
     "{% set r = range(99999) %}{% for i in r %}{% for j in r %}{{ 'aaaaaaaaaa' }}{% endfor %}"
@@ -438,7 +443,9 @@ BOMBS = [
 @pytest.mark.parametrize("template", BOMBS)
 def test_a_template_that_cannot_work_is_refused_when_loading(folder, tmp_path, template):
     start = time.monotonic()
-    with pytest.raises(ValueError, match=r"chat_template.jinja: the chat template is .*expected ") as e:
+    with pytest.raises(
+        ValueError, match=r"chat_template.jinja: the chat template is .*expected "
+    ) as e:
         Tokenizer.from_folder(with_template(folder, tmp_path, template))
     assert time.monotonic() - start < 5
     assert re.search(r"expected (one that renders a question|valid Jinja) \(", str(e.value))

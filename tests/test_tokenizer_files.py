@@ -353,7 +353,9 @@ def test_named_tokens_are_in_the_vocabulary(folders, tmp_path, name):
     config = json.loads((folders["vocab"] / "tokenizer_config.json").read_text(encoding="utf-8"))
     config[name] = ["</s>"] if name.endswith("s") else "</s>"
     folder = copy_with(folders["vocab"], tmp_path, tokenizer_config=json.dumps(config))
-    with pytest.raises(ValueError, match=rf"config.json: {name}.* is '</s>', expected an added token"):
+    with pytest.raises(
+        ValueError, match=rf"config.json: {name}.* is '</s>', expected an added token"
+    ):
         Tokenizer.from_folder(folder)
 
 
