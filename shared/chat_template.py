@@ -1,157 +1,171 @@
-"""Chat messages to a prompt, in the formats of Qwen2.5, Qwen3 (thinking on or off) and ChatML.
+"""Chat messages to a prompt: the folder's own Jinja template, rendered in a sandbox.
 
-A folder's chat template is a Jinja program. We do not run it: we recognise which of the known
-formats it renders, and render that in Python, in parts that keep the template's own special tokens
-(`Marker`) apart from the same letters inside a message.
+A message may contain the letters of a special token such as `<|im_end|>`. To tell the template's
+own tokens from such letters, a chat that has any is rendered twice: as it is, and in disguise.
 """
 
-import re
-from pathlib import Path
-from typing import Any, NamedTuple
+import json
+from collections.abc import Iterable
+from typing import NamedTuple
 
-IM_START, IM_END = "<|im_start|>", "<|im_end|>"
-THINK_TAG = re.compile(r"(</?think>)")
-EMPTY_THINKING = "<think>\n\n</think>\n\n"
-Message = dict[str, Any]
+from shared.disguise import Disguise, Message, copied
+from shared.template_sandbox import TemplateRefusal, compile_template, render_template
 
-# What must stand in a template, once white space is taken out, for us to know how it renders.
-TURN_CODE = re.compile(
-    r"'<\|im_start\|>'\+message\.role\+'(\\n)?'\+(message\.)?content\+'<\|im_end\|>('\+')?(\\n)?'"
+REASONING = ("reasoning_content", "thinking", "reasoning")
+CHATML = (  # for a folder without a template
+    "{% for message in messages %}"
+    "{% if message.role not in ['system', 'user', 'assistant'] or message.tool_calls %}"
+    "{{ raise_exception('without a template, a message is by system, user or assistant and ' "
+    "'uses no tools') }}{% endif %}"
+    "{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
-THINKING_CODE = r"'\n<think>\n'+reasoning_content.strip('\n')+'\n</think>\n\n'+content.lstrip('\n')"
-DEFAULT_SYSTEM = re.compile(r"<\|im_start\|>system(?:\\n|\n)((?:[^'\"\\]|\\.)+?)<\|im_end\|>")
+MARK = "[here ends message 7481]"
 
 
-class ChatStyle(NamedTuple):
-    """The two things in which the known chat templates differ."""
+class ChatOptions(NamedTuple):
+    """What a chat is rendered with, beside its messages."""
 
-    thinking: bool = False
-    default_system: str | None = None
-
-
-class Marker(str):
-    """A piece of a prompt that becomes its added token, where text of the same letters does not."""
+    names: dict[str, str]  # "eos_token" and its like, which a template may write
+    add_generation_prompt: bool = True
+    enable_thinking: bool = True
+    continue_final_message: bool = False
 
 
-def read_chat_template(folder: Path, config: dict[str, Any]) -> str | None:
-    """The folder's template: chat_template.jinja, else the one in tokenizer_config.json."""
-    if (path := folder / "chat_template.jinja").exists():
-        return path.read_text(encoding="utf-8")
-    template = config.get("chat_template")
-    if isinstance(template, list):  # several named ones
-        return {t["name"]: t["template"] for t in template}.get("default")
-    return template
+class Prompt(NamedTuple):
+    """A rendered chat, and the same with the special tokens that messages contain disguised."""
+
+    text: str
+    disguised: str
+    letters: dict[int, str]  # for str.translate: what each of the replaced letters was
 
 
-def read_chat_style(template: str | None) -> ChatStyle:
-    """Which of the known formats a chat template is; None is ChatML without a default system.
+# --- Rendering ------------------------------------------------------------------------------------
 
-    Raises ValueError for a template of another kind: a guess would quietly prompt a model wrong.
+
+def render_chat(template: str | None, messages: list[Message], options: ChatOptions) -> str:
+    """The prompt for `messages`. Raises ValueError for messages that cannot be rendered."""
+    check_messages(messages, options.continue_final_message)
+    return _render(template, plain(messages), options)
+
+
+def render_prompt(
+    template: str | None, messages: list[Message], options: ChatOptions, special: Iterable[str]
+) -> Prompt:
+    """The prompt for `messages`, in which special tokens are told from letters in a message.
+
+    Raises what `render_chat` raises, and ValueError where the two cannot be told apart.
     """
-    if template is None:
-        return ChatStyle()
-    code = re.sub(r"\[['\"](role|content)['\"]\]", r".\1", re.sub(r"\s+", "", template))
-    thinking = THINKING_CODE in code and "enable_thinkingisfalse" in code
-    odd = [word for word in ("bos_token", "|trim", "strftime") if word in code]
-    if not TURN_CODE.search(code) or odd or ("<think>" in code and not thinking):
-        raise ValueError(
-            "this folder's chat template is none of those supported (Qwen2.5, Qwen3, ChatML); "
-            "write the prompt yourself and encode it with allow_special=True"
-        )
-    found = DEFAULT_SYSTEM.search(template)
-    return ChatStyle(thinking, unescape(found[1]) if found else None)
+    text = render_chat(template, messages, options)
+    messages = plain(messages)
+    disguise = Disguise(special, used=text + json.dumps(messages, ensure_ascii=False))
+    disguised_messages = disguise.of(messages)
+    if not disguise.letters:
+        return Prompt(text, text, {})
+    disguised = _render(template, disguised_messages, options)
+    if disguised.translate(disguise.letters) == text:
+        return Prompt(text, disguised, disguise.letters)
+    if _render(template, disguise.removed_from(messages), options) == text:
+        return Prompt(text, text, {})  # the template itself takes such tokens out
+    raise ValueError(
+        "a message contains a special token, which the chat template treats in a way of its own; "
+        f"take it out of the message: {disguise.tokens_in(messages)}"
+    )
 
 
-def unescape(literal: str) -> str:
-    r"""The text of a string literal in a template: `\n` and `\\boxed` as Jinja reads them."""
-    return literal.encode("ascii", "backslashreplace").decode("unicode_escape")
+def _render(template: str | None, messages: list[Message], options: ChatOptions) -> str:
+    if options.continue_final_message:
+        return _render_open(template, messages, options)
+    text = run_template(template, messages, options)
+    for n, message in enumerate(messages):
+        if message["role"] not in ("system", "user", "assistant"):
+            content = f"{message.get('content', '')}{MARK}"
+            changed = [*messages[:n], message | {"content": content}, *messages[n + 1 :]]
+            if run_template(template, changed, options) == text:
+                raise ValueError(
+                    f"message {n} has the role {message['role']!r}, which the chat template "
+                    "leaves out"
+                )
+    return text
+
+
+def _render_open(template: str | None, messages: list[Message], options: ChatOptions) -> str:
+    """The prompt whose last message is still being written."""
+    *earlier, last = messages
+    options = options._replace(continue_final_message=False, add_generation_prompt=True)
+    closed = options._replace(add_generation_prompt=False)
+    if earlier:
+        opened = _render(template, earlier, options)
+        if opened != _render(template, earlier, closed):
+            return opened + last["content"]
+    # The template has nothing special for a reply to come: cut off what it writes after one.
+    marked = {**last, "content": last["content"] + MARK}
+    before, found, _ = _render(template, [*earlier, marked], closed).rpartition(MARK)
+    if not found:
+        raise ValueError("the chat template leaves out the message that is to be continued")
+    return before
+
+
+def run_template(template: str | None, messages: list[Message], options: ChatOptions) -> str:
+    """What a template makes of messages. Raises ValueError where it refuses them or fails."""
+    variables = {
+        **options.names,
+        "messages": messages,
+        "tools": None,
+        "documents": None,
+        "add_generation_prompt": options.add_generation_prompt,
+        "enable_thinking": options.enable_thinking,
+    }
+    program = compile_template(CHATML if template is None else template)
+    try:
+        return render_template(program, variables)
+    except TemplateRefusal as refusal:
+        raise ValueError(f"the chat template refuses these messages: {refusal}") from refusal
+    except ValueError as error:
+        raise ValueError(f"the chat template fails on these messages: {error}") from error
+
+
+# --- Messages -------------------------------------------------------------------------------------
 
 
 def check_messages(messages: list[Message], continue_final: bool) -> None:
-    """Raise ValueError, saying which message and why, unless `messages` can be rendered."""
+    """Raise ValueError, saying which message and why, unless `messages` is a chat."""
     if not messages:
         raise ValueError("a chat needs at least one message")
     for n, message in enumerate(messages):
-        if problem := problem_with(message, is_first=n == 0):
+        if problem := problem_with(message):
             raise ValueError(f"message {n} {problem}: {message!r}")
     last = messages[-1]
-    if continue_final and (last["role"] != "assistant" or last.get("reasoning_content")):
+    is_open = last["role"] == "assistant" and isinstance(last.get("content"), str)
+    if continue_final and (not is_open or any(last.get(name) for name in REASONING)):
         raise ValueError(
             "continue_final_message needs an assistant message at the end, with all of its text, "
             "reasoning too, in 'content'"
         )
 
 
-def problem_with(message: Message, is_first: bool) -> str | None:
-    """Why a message cannot be rendered, or None if it can."""
+def plain(messages: list[Message]) -> list[Message]:
+    """Copies of the messages as transformers hands them to a template.
+
+    Entries that are None are left out, and reasoning stands under each of the names for it.
+    """
+    copies = []
+    for message in messages:
+        copy = {key: copied(value) for key, value in message.items() if value is not None}
+        reasoning = next((copy[name] for name in REASONING if name in copy), None)
+        if reasoning is not None:
+            copy = {"thinking": reasoning, **copy, "reasoning_content": reasoning}
+        copies.append(copy)
+    return copies
+
+
+def problem_with(message: Message) -> str | None:
+    """Why this is no message, or None if it is one."""
     if not isinstance(message, dict):
         return "is not a dict with 'role' and 'content'"
-    if message.get("role") == "tool" or message.get("tool_calls"):
-        return "uses tools (role 'tool' or tool_calls), which are not supported"
-    if not isinstance(message.get("content"), str):
+    if not isinstance(message.get("role"), str) or not message["role"]:
+        return "has no 'role' that is a str"
+    if not isinstance(message.get("content"), str) and not message.get("tool_calls"):
         return "has no 'content' that is a str"
-    if message.get("role") not in ("system", "user", "assistant"):
-        return "has no 'role' that is system, user or assistant"
-    if message["role"] == "system" and not is_first:
-        return "is a system message, which may only come first"
     return None
-
-
-def render_chat(
-    messages: list[Message], style: ChatStyle, generate: bool, enable_thinking: bool
-) -> list[str]:
-    """The prompt in parts, each a `Marker` or text; joined, they are the prompt."""
-    has_system = bool(messages) and messages[0]["role"] == "system"
-    parts: list[str] = []
-    if style.default_system is not None and not has_system:
-        parts += turn("system", [style.default_system])
-    for n, message in enumerate(messages):
-        text = with_thinking(messages, n) if style.thinking else message["content"]
-        is_assistant = message["role"] == "assistant"
-        parts += turn(message["role"], mark_thinking(text) if is_assistant else [text])
-    if generate:
-        parts += [Marker(IM_START), "assistant\n"]
-        parts += mark_thinking(EMPTY_THINKING) if style.thinking and not enable_thinking else []
-    return parts
-
-
-def turn(role: str, body: list[str]) -> list[str]:
-    """One ChatML turn in parts."""
-    return [Marker(IM_START), f"{role}\n", *body, Marker(IM_END), "\n"]
-
-
-def mark_thinking(text: str) -> list[str]:
-    """Split off the thinking tags, which a vocabulary may list as special tokens, as markers."""
-    return [Marker(p) if THINK_TAG.fullmatch(p) else p for p in THINK_TAG.split(text)]
-
-
-def with_thinking(messages: list[Message], n: int) -> str:
-    """Text of message `n` in Qwen3's format: reasoning is kept only after the last question."""
-    if messages[n]["role"] != "assistant":
-        return messages[n]["content"]
-    reasoning, content = split_reasoning(messages[n])
-    is_last = n == len(messages) - 1
-    if n > last_question(messages) and (is_last or reasoning):
-        return "<think>\n" + reasoning.strip("\n") + "\n</think>\n\n" + content.lstrip("\n")
-    return content
-
-
-def split_reasoning(message: Message) -> tuple[str, str]:
-    """(reasoning, answer) of an assistant message, from its own field or its `<think>` block."""
-    content = message["content"]
-    if isinstance(message.get("reasoning_content"), str):
-        return message["reasoning_content"], content
-    if "</think>" not in content:
-        return "", content
-    before, *_, after = content.split("</think>")
-    return before.rstrip("\n").split("<think>")[-1].lstrip("\n"), after.lstrip("\n")
-
-
-def last_question(messages: list[Message]) -> int:
-    """Index of the last user message, where Qwen3 counts none that is a tool's response."""
-    for n in range(len(messages) - 1, -1, -1):
-        content = messages[n]["content"]
-        is_response = content.startswith("<tool_response>") and content.endswith("</tool_response>")
-        if messages[n]["role"] == "user" and not is_response:
-            return n
-    return len(messages) - 1

@@ -53,9 +53,10 @@ def read_json(path: Path, optional: bool = False) -> dict[str, Any]:
     """The object in a JSON file; {} for an absent optional one. Raises what `read_text` raises."""
     if optional and not path.exists():
         return {}
+    text = read_text(path)
     try:
-        content = json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError also for a number of 5,000 digits
         raise ValueError(f"{path} is not valid JSON, download it again: {error}") from error
     require(isinstance(content, dict), path, "the file", content, "an object with named entries")
     return content

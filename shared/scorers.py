@@ -25,10 +25,10 @@ from shared.engine.attention import Uncached
 from shared.engine.fast_paths import speed_up
 from shared.engine.model_thread import MODEL_THREAD
 from shared.engine.prefill import batches_by_length
+from shared.json_files import read_json
 from shared.llm import LLM
 from shared.solution import Cost
 from shared.tokenizer import Tokenizer
-from shared.tokenizer_files import read_json
 
 REWARD_FOLDER = Path(__file__).parent / "tiny" / "reward_model"
 BATCH_TOKENS = 8_192

@@ -1,95 +1,78 @@
-"""Text to token ids and back, and chat messages to a prompt, from a folder in the hub's layout.
-
-The vocabulary is the hub's byte-level BPE, run by `tiktoken`; the chat format is that of Qwen2.5,
-Qwen3 (thinking on or off) or plain ChatML, told apart by the folder's own chat template.
-
-Two kinds of added tokens are kept apart, as in transformers' `split_special_tokens=True`:
-
-- special ones (`<|im_end|>`) are matched in text only on demand: a user may write about them;
-- the others (Qwen3's `<think>`) are ordinary words of the vocabulary, matched wherever they stand.
-"""
+"""Text to token ids and back, and chat messages to a prompt, from a folder in the hub's layout."""
 
 import codecs
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-import tiktoken
-
-from shared.chat_template import (
-    IM_END,
-    IM_START,
-    Marker,
-    Message,
-    check_messages,
-    mark_thinking,
-    read_chat_style,
+from shared.added_tokens import TokenFinder
+from shared.byte_pairs import QWEN_PATTERN, BytePairs
+from shared.chat_template import ChatOptions, render_chat, render_prompt
+from shared.disguise import THINK_TAGS, Message
+from shared.folder_template import (
+    CHATML_TOKENS,
+    Frame,
+    check_template,
+    frame_of,
     read_chat_template,
-    render_chat,
 )
-from shared.json_files import read_json
-from shared.tokenizer_files import (
-    QWEN_PATTERN,
-    Vocabulary,
-    added_tokens_of,
-    read_vocabulary,
-)
+from shared.json_files import is_whole, read_json, require
+from shared.tokenizer_files import MAX_ID, Vocabulary, read_vocabulary
 
 __all__ = ["QWEN_PATTERN", "Tokenizer"]
 
+BRACKETED = re.compile(r"<.+>|\[.+\]")
+
 
 class Tokenizer:
-    """Byte-level BPE with special tokens and a chat format. Make one with `from_folder`.
+    """Byte-level BPE with special tokens and a chat template. Make one with `from_folder`.
 
     `vocab_size` is the highest token id + 1. A model may have more rows in its embedding matrix
     (Qwen: 151,936 for 151,665 tokens); where the folder's config.json says so, those ids are
-    valid and stand for no text.
+    valid and stand for no text. `chat_template` is Jinja, or None for plain ChatML.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, config: dict[str, Any] | None = None, model_rows: int = 0
+        self, vocabulary: Vocabulary, chat_template: str | None = None, model_rows: int = 0
     ) -> None:
-        """Build from `vocabulary` and the contents of a tokenizer_config.json.
-
-        `model_rows` is the model's own vocab_size. Raises ValueError for a vocabulary that is not
-        a complete byte-level BPE.
-        """
-        config = config or {}
-        self._ids = {text: token_id for text, (token_id, _) in vocabulary.added.items()}
-        special = {text for text, (_, is_special) in vocabulary.added.items() if is_special}
-        self.special_tokens = {text: i for text, i in self._ids.items() if text in special}
-        self.chat_template: str | None = config.get("chat_template")
-        self.eos_token = self._named_token(config, "eos_token")
-        self.pad_token = self._named_token(config, "pad_token")
-
-        bpe_ids = {text: i for text, i in vocabulary.ids.items() if text not in self._ids}
-        ranks, self._id_of_rank = merge_ranks(bpe_ids, vocabulary.merges)
-        self._bpe = make_bpe(ranks, vocabulary.pattern)
+        """Build from a checked vocabulary; `model_rows` is the model's own vocab_size."""
+        added = vocabulary.added
+        self.chat_template = chat_template
+        self.special_tokens = {text: token.id for text, token in added.items() if token.special}
+        self.eos_token = vocabulary.names.get("eos_token")
+        self.pad_token = vocabulary.names.get("pad_token")
+        self._names = vocabulary.names
+        self._ids = {text: token.id for text, token in added.items()}
         self._nfc = vocabulary.nfc
-        self._bytes = bytes_by_id(bpe_ids, self._ids, model_rows)
-        self.vocab_size = max([*bpe_ids.values(), *self._ids.values()]) + 1
-        self._split_words = splitter(self._ids.keys() - special)
-        self._split_all = splitter(self._ids)
+        self._pairs = BytePairs(vocabulary.ids, vocabulary.merges, vocabulary.pattern)
+        verbatim = {text: token for text, token in added.items() if not token.normalized}
+        self._verbatim = TokenFinder(verbatim)
+        self._normalized = TokenFinder(
+            {self._normalize(text): added[text] for text in added.keys() - verbatim.keys()}
+        )
+        self._bytes = {token.id: text.encode("utf-8") for text, token in added.items()}
+        self._bytes |= self._pairs.bytes_of
+        self.vocab_size = max(self._bytes) + 1
+        self._rows = max(model_rows, self.vocab_size)
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> "Tokenizer":
-        """Read tokenizer.json, or vocab.json and merges.txt where there is none.
+        """Read and check the tokenizer files of a folder.
 
-        tokenizer.json comes first because it alone records the splitting pattern and whether text
-        is normalised. Raises FileNotFoundError or ValueError, naming the file at fault.
+        Raises FileNotFoundError where they are missing, and ValueError for one that is damaged or
+        not supported, naming the file and the entry.
         """
         folder = Path(folder)
         config = read_json(folder / "tokenizer_config.json", optional=True)
-        vocabulary = read_vocabulary(folder)
-        vocabulary.added.update(added_tokens_of(config))
-        config["chat_template"] = read_chat_template(folder, config)
-        rows = read_json(folder / "config.json", optional=True).get("vocab_size", 0)
-        try:
-            return cls(vocabulary, config, model_rows=rows)
-        except ValueError as error:
-            raise ValueError(f"{folder}: {error}") from error
+        vocabulary = read_vocabulary(folder, config)
+        template, path = read_chat_template(folder, config)
+        if template is not None:
+            check_template(template, path, vocabulary.names, vocabulary.added)
+        path = folder / "config.json"
+        rows = read_json(path, optional=True).get("vocab_size", 0)
+        require(is_whole(rows, 0, MAX_ID + 1), path, "vocab_size", rows, "a number of tokens")
+        return cls(vocabulary, template, model_rows=rows)
 
     @property
     def eos_token_id(self) -> int | None:
@@ -103,11 +86,7 @@ class Tokenizer:
 
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
         """Token ids of `text`; `<|im_end|>` and its like are tokens only with `allow_special`."""
-        splits = (self._split_all if allow_special else self._split_words).split(text)
-        ids: list[int] = []
-        for position, piece in enumerate(splits):  # added tokens stand at the odd positions
-            ids += [self._ids[piece]] if position % 2 else self._encode_words(piece)
-        return ids
+        return self._encode(text, allow_special, letters={})
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes of one token: UTF-8 that may start or end inside a character.
@@ -115,9 +94,9 @@ class Tokenizer:
         b"" for an id that the model has but the tokenizer does not use. Raises ValueError for an
         id that neither has.
         """
-        if not 0 <= token_id < len(self._bytes):
-            raise ValueError(f"token id {token_id} is outside 0..{len(self._bytes) - 1}")
-        return self._bytes[token_id]
+        if not 0 <= token_id < self._rows:
+            raise ValueError(f"token id {token_id} is outside 0..{self._rows - 1}")
+        return self._bytes.get(token_id, b"")
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of `ids`, special tokens included; an incomplete character becomes U+FFFD."""
@@ -139,19 +118,17 @@ class Tokenizer:
         enable_thinking: bool = True,
         continue_final_message: bool = False,
     ) -> str:
-        """The prompt for `messages`, to the letter what the folder's own template makes of them.
+        """The prompt for `messages`: what the folder's own template makes of them.
 
         Each message is {"role": "system" | "user" | "assistant", "content": str}; an assistant one
-        may carry "reasoning_content". `enable_thinking=False` makes Qwen3 answer at once; other
-        models ignore it. With `continue_final_message` the prompt is that of the messages before
-        the last, followed by the last one's content as it is: what the model would have before it
-        had it written that content itself. Raises ValueError for messages or a template that
-        cannot be rendered.
+        may carry "reasoning_content", and other roles and entries are the template's business.
+        `enable_thinking=False` makes Qwen3 answer at once; other models ignore it. With
+        `continue_final_message` the prompt is that of the messages before the last, followed by
+        the last one's content as it is: what the model would have before it had it written that
+        content itself. Raises ValueError for messages that cannot be rendered.
         """
-        parts = self._render(
-            messages, add_generation_prompt, enable_thinking, continue_final_message
-        )
-        return "".join(parts)
+        options = self._options(add_generation_prompt, enable_thinking, continue_final_message)
+        return render_chat(self.chat_template, messages, options)
 
     def encode_chat(
         self,
@@ -166,105 +143,48 @@ class Tokenizer:
         letters inside a message stay text. `<think>` and `</think>` become tokens in the
         template's and the assistant's text, where the vocabulary has them.
         """
-        if missing := {IM_START, IM_END} - self._ids.keys():
+        if self.chat_template is None and (missing := set(CHATML_TOKENS) - self._ids.keys()):
             raise ValueError(f"this vocabulary has no chat tokens: {sorted(missing)} missing")
+        options = self._options(add_generation_prompt, enable_thinking, continue_final_message)
+        prompt = render_prompt(self.chat_template, messages, options, self._control_tokens())
+        return self._encode(prompt.disguised, True, prompt.letters)
+
+    @property
+    def end_of_turn_ids(self) -> list[int]:
+        """Ids of the tokens that end a reply: the template's own, and the one named eos_token."""
+        text = self._frame().after_reply
+        found = [token for token in self._control_tokens() - THINK_TAGS if token in text]
+        ends = sorted(found, key=lambda token: (text.index(token), -len(token)))[:1]
+        return sorted({self._ids[end] for end in ends} | ({self.eos_token_id} - {None}))
+
+    def _frame(self) -> Frame:
+        return frame_of(self.chat_template, tuple(self._names.items()))
+
+    def _control_tokens(self) -> set[str]:
+        """The special tokens, and those that the template writes though they are not listed so."""
+        text = self._frame().text
+        written = {token for token in self._ids if BRACKETED.fullmatch(token) and token in text}
+        return self.special_tokens.keys() | (written - THINK_TAGS)
+
+    def _options(self, generate: bool, enable_thinking: bool, continue_final: bool) -> ChatOptions:
+        return ChatOptions(self._names, generate, enable_thinking, continue_final)
+
+    def _normalize(self, text: str) -> str:
+        return unicodedata.normalize("NFC", text) if self._nfc else text
+
+    def _encode(self, text: str, allow_special: bool, letters: dict[int, str]) -> list[int]:
+        """Token ids of a text in which `letters` stand for others, so as to hide special tokens.
+
+        Normalised piece by piece: a combining mark after `<|im_end|>` must not join its ">".
+        """
         ids: list[int] = []
-        text = ""  # joined before it is encoded: a merge may span what template and user wrote
-        for part in self._render(
-            messages, add_generation_prompt, enable_thinking, continue_final_message
-        ):
-            if isinstance(part, Marker) and part in self._ids:
-                ids += [*self.encode(text), self._ids[part]]
-                text = ""
-            else:
-                text += part
-        return ids + self.encode(text)
-
-    def _named_token(self, config: dict[str, Any], name: str) -> str | None:
-        token = config.get(name)
-        token = token["content"] if isinstance(token, dict) else token  # older folders' form
-        if token is not None and token not in self._ids:
-            raise ValueError(f"{name} {token!r} is not among the added tokens")
-        return token
-
-    def _encode_words(self, text: str) -> list[int]:
-        # Normalised piece by piece: a combining mark after `<|im_end|>` must not join its ">".
-        text = unicodedata.normalize("NFC", text) if self._nfc else text
-        return [self._id_of_rank[rank] for rank in self._bpe.encode_ordinary(text)]
-
-    def _render(
-        self, messages: list[Message], generate: bool, enable_thinking: bool, continue_final: bool
-    ) -> list[str]:
-        check_messages(messages, continue_final)
-        style = read_chat_style(self.chat_template)
-        if not continue_final:
-            return render_chat(messages, style, generate, enable_thinking)
-        opening = render_chat(messages[:-1], style, True, enable_thinking)
-        return opening + mark_thinking(messages[-1]["content"])
-
-
-# --- Byte-level BPE -------------------------------------------------------------------------------
-
-
-def byte_alphabet() -> dict[str, int]:
-    """The character that stands for each byte in the hub's files, so that all are printable."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    shown = {chr(byte): byte for byte in printable}
-    return shown | {chr(256 + n): byte for n, byte in enumerate(others)}
-
-
-BYTE_OF = byte_alphabet()
-
-
-def to_bytes(token: str) -> bytes:
-    """Bytes of a token that is written in the byte alphabet."""
-    try:
-        return bytes(BYTE_OF[character] for character in token)
-    except KeyError as error:
-        raise ValueError(f"token {token!r} is not written in the byte-level alphabet") from error
-
-
-def merge_ranks(
-    ids: dict[str, int], merges: list[tuple[str, str]]
-) -> tuple[dict[bytes, int], list[int]]:
-    """Ranks for tiktoken (256 bytes, then the merges in their order), and the id of each rank.
-
-    tiktoken merges the pair whose *result* ranks best, the hub's files rank the *pairs*: the two
-    agree as long as no two pairs make the same token, which is checked. Ids may come in any order.
-    """
-    single = [text for text in ids if len(text) == 1]
-    if len(single) != 256:
-        raise ValueError(f"a byte-level vocabulary has 256 one-byte tokens, not {len(single)}")
-    order = single + [left + right for left, right in merges]
-    unknown = {part for merge in merges for part in merge}.union(order) - ids.keys()
-    if unknown:
-        raise ValueError(
-            f"merges with tokens that are not in the vocabulary: {sorted(unknown)[:3]}"
-        )
-    ranks = {to_bytes(text): rank for rank, text in enumerate(order)}
-    if len(ranks) != len(order):
-        raise ValueError("two merges make the same token, so the ranks of tokens are ambiguous")
-    return ranks, [ids[text] for text in order]
-
-
-def make_bpe(ranks: dict[bytes, int], pattern: str) -> tiktoken.Encoding:
-    """A tiktoken encoding, checked to lose no text: tiktoken drops what no pattern matches."""
-    bpe = tiktoken.Encoding("bpe", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
-    probe = "a1 é中٣\u0301_'\t \n\r\u00a0\U0001f600\0 "
-    if bpe.decode(bpe.encode_ordinary(probe)) != probe:
-        raise ValueError(f"the splitting pattern leaves out some characters: {pattern}")
-    return bpe
-
-
-def bytes_by_id(bpe_ids: dict[str, int], added_ids: dict[str, int], rows: int) -> list[bytes]:
-    """Bytes of every id below `rows` (or more, where tokens need it); b"" for unused ids."""
-    tokens = {token_id: to_bytes(text) for text, token_id in bpe_ids.items()}
-    tokens |= {token_id: text.encode("utf-8") for text, token_id in added_ids.items()}
-    return [tokens.get(token_id, b"") for token_id in range(max(rows, max(tokens) + 1))]
-
-
-def splitter(texts: Iterable[str]) -> re.Pattern[str]:
-    """A pattern whose `split` puts any of `texts` (the longest that fits) at odd positions."""
-    choices = "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))
-    return re.compile(f"({choices or '(?!)'})")  # (?!) never matches
+        for piece in self._verbatim.split(text, allow_special):
+            if isinstance(piece, int):
+                ids.append(piece)
+                continue
+            for part in self._normalized.split(self._normalize(piece), allow_special):
+                if isinstance(part, int):
+                    ids.append(part)
+                else:
+                    ids += self._pairs.encode(self._normalize(part.translate(letters)))
+        return ids
