@@ -36,6 +36,7 @@ class Progress:
         self._known, self._failed = finished, 0
         self._clock = clock
         self._started = self._last_line = clock()
+        shown = shown and sys.stderr is not None  # it was closed, as by 2>&-
         self._bar = tqdm(total=total, initial=finished, disable=None if shown else True)
         self._prints_lines = shown and self._bar.disable  # None disables it without a terminal
 

@@ -45,10 +45,10 @@ class RemoteLLM:
     """A served model with the methods of `LLM`. Any number of threads may call it at once.
 
     Every sample is a request with a seed of its own, so more samples begin with the fewer ones.
-    What the server says no to is raised as the `openai` client's own error; vLLM says it to a
+    What the server refuses is raised as the `openai` client's own error; vLLM refuses a
     `max_tokens` that does not fit its context, where `LLM` and llama.cpp stop in time. A server
     that does not answer is a ConnectionError, and a reply that is not what it should be is a
-    BadReply or a NotServed; each names the server.
+    BadReply or a NotServed. Each error names the server.
     """
 
     def __init__(
@@ -252,6 +252,9 @@ class RemoteLLM:
                 raise ConnectionError(
                     f"no usable answer from {self.base_url}: {error.__cause__ or error}"
                 ) from error
+            except self._openai.APIStatusError as error:
+                message = f"{self.base_url} refuses: {error} {shortened(error.body, SHOWN)}"
+                raise type(error)(message, response=error.response, body=error.body) from error
 
     async def _next_of(self, chunks: Any) -> Any:
         """The next chunk of a stream, None after the last.

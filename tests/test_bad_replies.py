@@ -15,7 +15,7 @@ from shared.evaluate import evaluate
 from shared.openai_protocol import BadReply, NotServed
 from shared.remote import RemoteLLM
 
-pytest.importorskip("openai", reason="needs the client: pip install openai")
+openai = pytest.importorskip("openai", reason="needs the client: pip install openai")
 
 CHAT = prompts.ask("1 + 1 =")
 MODELS = {"object": "list", "data": [{"id": "tiny", "object": "model"}]}
@@ -362,6 +362,31 @@ def test_a_server_that_refuses_the_list_of_models_is_named(server, monkeypatch):
     monkeypatch.setattr(server, "status", 404)
     with pytest.raises(ConnectionError, match=f"no usable answer from {server.url}.*404"):
         RemoteLLM(base_url=server.url, max_retries=0)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "content_type", "said"),
+    [
+        (
+            400,
+            '{"error": {"message": "2500 tokens are too many"}}',
+            JSON,
+            "2500 tokens are too many",
+        ),
+        (422, '{"detail": [{"msg": "max_tokens"}]}', JSON, "max_tokens"),
+        (502, PAGE, HTML, "502 Bad Gateway"),
+        (500, "", JSON, "500"),
+    ],
+)
+def test_what_a_server_refuses_is_the_clients_own_error_and_names_the_server(
+    llm, server, say, monkeypatch, status, body, content_type, said
+):
+    say(body, content_type)
+    monkeypatch.setattr(server, "status", status)
+    for ask in (lambda: llm.chat(CHAT), lambda: llm.generate("?"), lambda: list(llm.stream(CHAT))):
+        with pytest.raises(openai.APIStatusError, match=f"{server.url} refuses: .*{said}") as error:
+            ask()
+        assert error.value.status_code == status and len(str(error.value)) < 400
 
 
 def test_a_server_that_is_gone_is_named(server, say):

@@ -104,6 +104,12 @@ def test_nothing_is_shown_if_nobody_wants_it(monkeypatch, kind):
     assert written.getvalue() == ""
 
 
+def test_a_run_needs_no_standard_error(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    technique = lambda llm, problem: Solution("1", [], Cost())  # noqa: E731
+    assert evaluate(technique, LLM, PROBLEMS).num_correct == 1
+
+
 def test_a_run_ticks_while_it_waits_and_leaves_no_thread(monkeypatch):
     """The first question takes so long that a line is due before anything is finished."""
     written, is_due = io.StringIO(), threading.Event()
