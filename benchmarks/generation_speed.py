@@ -41,8 +41,8 @@ from workloads import (
     write_random_model,
 )
 
-from shared.checkpoint import resolve_folder
 from shared.decoder.model import ModelConfig
+from shared.loading.checkpoint import resolve_folder
 
 RUNNER = Path(__file__).parent / "run_engine.py"
 BATCHES = (1, 4, 16)  # prompts a batch, besides all of them

@@ -17,9 +17,9 @@ import torch
 from safetensors.torch import save_file
 
 from shared import load_problems, prompts
-from shared.checkpoint import TINY_FOLDER, WEIGHTS
 from shared.decoder.model import ModelConfig, Qwen
-from shared.tokenizer import Tokenizer
+from shared.loading.checkpoint import TINY_FOLDER, WEIGHTS
+from shared.text.tokenizer import Tokenizer
 
 SHIPPED, RANDOM, GIVEN = "tiny", "random Qwen3-0.6B", "given"  # whose weights
 

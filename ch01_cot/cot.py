@@ -28,13 +28,12 @@ from itertools import accumulate
 from pathlib import Path
 
 from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, load_problems, prompts
-from shared.answers import final_answer
-from shared.cli import add_common_flags, evaluate_as_told, friendly_errors, run
-from shared.evaluate import Evaluation, compare
-from shared.problems import HARD_CHANGES, WORD_CHANGES
-from shared.tiny.documents import HABITS
-from shared.tiny.word_problems import sample_problem, sample_solution
-from shared.voting import count_votes, most_frequent, winner
+from shared.evaluation.cli import add_common_flags, evaluate_as_told, friendly_errors, run
+from shared.evaluation.evaluate import Evaluation, compare
+from shared.evaluation.problems import HARD_CHANGES, WORD_CHANGES
+from shared.evaluation.word_problems import HABITS, sample_problem, sample_solution
+from shared.grading.answers import final_answer
+from shared.grading.voting import count_votes, most_frequent, winner
 
 GREEDY = SamplingParams(temperature=0, max_tokens=700)
 WAIT = "\nWait"

@@ -17,12 +17,12 @@ from functools import partial
 from pathlib import Path
 
 from shared import LLM, Completion, Cost, Problem, RequestOutput, SamplingParams, Solution, prompts
-from shared.answers import final_answer
-from shared.cli import add_common_flags, run
-from shared.evaluate import compare
-from shared.pool import GROUP, lowest_confidence
-from shared.scorers import checked, checked_scores
-from shared.voting import count_votes, is_at_least, winner
+from shared.evaluation.cli import add_common_flags, run
+from shared.evaluation.evaluate import compare
+from shared.evaluation.pool import GROUP, lowest_confidence
+from shared.grading.answers import final_answer
+from shared.grading.voting import count_votes, is_at_least, winner
+from shared.scores import checked, checked_scores
 
 SAMPLING = SamplingParams(temperature=0.6, max_tokens=700)
 SEED_STEP = 1_000  # between the seeds of successive rounds, so that runs with seeds 0, 1, … differ

@@ -19,9 +19,8 @@ from statistics import mean
 import torch
 
 from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
-from shared.answers import final_answer
-from shared.checkpoint import weights_fingerprint
-from shared.cli import (
+from shared.errors import setting_up
+from shared.evaluation.cli import (
     add_common_flags,
     evaluate_as_told,
     friendly_errors,
@@ -29,20 +28,23 @@ from shared.cli import (
     print_result,
     run,
 )
-from shared.errors import setting_up
-from shared.evaluate import name_of
-from shared.intervals import paired_bootstrap, wilson_interval
-from shared.pool import Choose, PooledProblem, Sample, accuracy_at, majority, sample_pool, to_pool
-from shared.scorers import (
-    ProcessRewardModel,
-    aggregate_scores,
-    checked,
-    checked_scores,
-    judge,
-    judging_cost,
+from shared.evaluation.evaluate import name_of
+from shared.evaluation.intervals import auc, paired_bootstrap, wilson_interval
+from shared.evaluation.pool import (
+    Choose,
+    PooledProblem,
+    Sample,
+    accuracy_at,
+    majority,
+    sample_pool,
+    to_pool,
 )
-from shared.tiny.report import auc
-from shared.voting import most_frequent
+from shared.grading.answers import final_answer
+from shared.grading.voting import most_frequent
+from shared.loading.checkpoint import weights_fingerprint
+from shared.rewards.judge import judge, judging_cost
+from shared.rewards.process_reward import ProcessRewardModel
+from shared.scores import aggregate_scores, checked, checked_scores
 
 PARAMS = SamplingParams(temperature=0.6, max_tokens=700)
 AGGREGATES = ("last", "min", "mean", "prod")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from shared.pool import PooledProblem, accuracy_at, majority
+from shared.evaluation.pool import PooledProblem, accuracy_at, majority
 
 
 def vote_curve(pool: list[PooledProblem]) -> list[list[float]]:

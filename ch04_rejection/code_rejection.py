@@ -28,7 +28,8 @@ from ch04_rejection.code_tasks import (
 from ch04_rejection.rejection import Verifier, expected_draws, rejection_sampling
 from ch04_rejection.sandbox import layers, not_contained
 from shared import LLM, Completion, Problem, SamplingParams, Solution, prompts
-from shared.cli import (
+from shared.errors import UserError, setting_up
+from shared.evaluation.cli import (
     add_common_flags,
     friendly_errors,
     load_llm,
@@ -37,9 +38,8 @@ from shared.cli import (
     sampling_params,
     told,
 )
-from shared.errors import UserError, setting_up
-from shared.evaluate import Evaluation, evaluate
-from shared.intervals import pass_at_k, wilson_interval
+from shared.evaluation.evaluate import Evaluation, evaluate
+from shared.evaluation.intervals import pass_at_k, wilson_interval
 
 INSTRUCTION = "Write only this function, in one Python code block, without examples or tests."
 PASSES, FAILS = "passes", "fails"  # the hidden tests: gold answer, and the two that are given

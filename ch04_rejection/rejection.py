@@ -25,20 +25,17 @@ import torch
 
 from ch04_rejection.budgets import print_rows, vote_curve, vote_of
 from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
-from shared.answers import final_answer
-from shared.arithmetic import equations
-from shared.checkpoint import weights_fingerprint
-from shared.cli import (
+from shared.errors import UserError, setting_up
+from shared.evaluation.cli import (
     add_common_flags,
     evaluate_as_told,
     friendly_errors,
     model_config,
     print_result,
 )
-from shared.errors import UserError, setting_up
-from shared.evaluate import Evaluation
-from shared.intervals import paired_difference, pass_at_k, wilson_interval
-from shared.pool import (
+from shared.evaluation.evaluate import Evaluation
+from shared.evaluation.intervals import paired_difference, pass_at_k, wilson_interval
+from shared.evaluation.pool import (
     PooledProblem,
     Sample,
     accuracy_at,
@@ -47,8 +44,12 @@ from shared.pool import (
     sample_pool,
     to_pool,
 )
-from shared.scorers import ProcessRewardModel, checked_scores
-from shared.voting import most_frequent
+from shared.grading.answers import final_answer
+from shared.grading.arithmetic import equations
+from shared.grading.voting import most_frequent
+from shared.loading.checkpoint import weights_fingerprint
+from shared.rewards.process_reward import ProcessRewardModel
+from shared.scores import checked_scores
 
 PARAMS = SamplingParams(temperature=0.6, max_tokens=700)
 VOTES = 20  # simulated for one problem where nothing is accepted

@@ -29,13 +29,13 @@ from dataclasses import astuple
 from pathlib import Path
 from statistics import mean
 
-from shared.cli import friendly_errors
 from shared.errors import UserError, setting_up
-from shared.evaluate import Evaluation, load_evaluation
-from shared.intervals import paired_bootstrap, wilson_interval
-from shared.pool import PooledProblem, Sample, majority, read_pool, to_pool
-from shared.scorers import checked
-from shared.typed_json import matches
+from shared.evaluation.cli import friendly_errors
+from shared.evaluation.evaluate import Evaluation, load_evaluation
+from shared.evaluation.intervals import paired_bootstrap, wilson_interval
+from shared.evaluation.pool import PooledProblem, Sample, majority, read_pool, to_pool
+from shared.evaluation.typed_json import matches
+from shared.scores import checked
 
 OUTCOMES = ("kept", "broken", "repaired", "unrepaired")
 ROUND = {
@@ -109,7 +109,7 @@ def count_outcomes(pool: list[PooledProblem], way: str, rounds: int) -> dict[str
 
 def drawn_samples(pool: list[PooledProblem]) -> Drawn:
     """The independent samples of each question, in the order of sampling; of a pool without
-    refinements (`shared.pool`) that is all."""
+    refinements (`shared.evaluation.pool`) that is all."""
     if not ways_of(pool):
         return {problem.question: problem.samples for problem in pool}
     return {

@@ -24,22 +24,24 @@ import torch
 
 from ch05_refine.outcomes import print_comparison, read_drawn
 from shared import LLM, Completion, Cost, Problem, RequestOutput, SamplingParams, Solution, prompts
-from shared.answers import final_answer
-from shared.arithmetic import equations, wrong_equations
-from shared.checkpoint import weights_fingerprint
-from shared.cli import (
+from shared.errors import UserError, setting_up
+from shared.evaluation.cli import (
     add_common_flags,
     evaluate_as_told,
     friendly_errors,
     model_config,
     print_result,
 )
-from shared.errors import UserError, setting_up
-from shared.evaluate import name_of
-from shared.problems import load_problems
-from shared.scorers import ProcessRewardModel, aggregate_scores, checked, judge, judging_cost
-from shared.tiny.documents import ALL_RIGHT
-from shared.tokenizer import Tokenizer
+from shared.evaluation.evaluate import name_of
+from shared.evaluation.problems import load_problems
+from shared.grading.answers import final_answer
+from shared.grading.arithmetic import equations, wrong_equations
+from shared.loading.checkpoint import weights_fingerprint
+from shared.rewards.judge import judge, judging_cost
+from shared.rewards.process_reward import ProcessRewardModel
+from shared.scores import aggregate_scores, checked
+from shared.text.prompts import ALL_RIGHT
+from shared.text.tokenizer import Tokenizer
 
 PARAMS = SamplingParams(temperature=0.6, max_tokens=700)
 # A score of a solution, from the model and the question if it needs them: a revision is accepted

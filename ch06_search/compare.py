@@ -24,16 +24,13 @@ from statistics import mean
 
 from ch03_best_of_n.best_of_n import weighted_answer
 from ch06_search.search import METHODS, PARAMS, Node, Value, beam_search
-from ch06_search.values import StepReader
 from shared import LLM, Cost, Problem, SamplingParams, Solution, load_problems, prompts
-from shared.answers import final_answer
-from shared.checkpoint import weights_fingerprint
-from shared.cli import HelpFormatter, friendly_errors
 from shared.errors import UserError, setting_up
-from shared.evaluate import Evaluation, evaluate
-from shared.evaluate import compare as compare_runs
-from shared.intervals import paired_difference, wilson_interval
-from shared.pool import (
+from shared.evaluation.cli import HelpFormatter, friendly_errors
+from shared.evaluation.evaluate import Evaluation, evaluate
+from shared.evaluation.evaluate import compare as compare_runs
+from shared.evaluation.intervals import paired_difference, wilson_interval
+from shared.evaluation.pool import (
     Choose,
     PooledProblem,
     Sample,
@@ -42,7 +39,10 @@ from shared.pool import (
     majority,
     to_pool,
 )
-from shared.scorers import ProcessRewardModel
+from shared.grading.answers import final_answer
+from shared.loading.checkpoint import weights_fingerprint
+from shared.rewards.process_reward import ProcessRewardModel
+from shared.rewards.step_reader import StepReader
 
 POOL_SIZE = 24  # samples a problem, enough for the dearest search
 WHOLE = SamplingParams(temperature=0.6, max_tokens=700)  # for rivals, as in the earlier chapters

@@ -24,9 +24,9 @@ from itertools import combinations
 
 from ch06_search.values import probability_of_yes
 from shared import LLM, load_problems, prompts
-from shared.cli import HelpFormatter, friendly_errors
 from shared.errors import UserError, setting_up
-from shared.intervals import wilson_interval
+from shared.evaluation.cli import HelpFormatter, friendly_errors
+from shared.evaluation.intervals import wilson_interval
 
 Numbers = tuple[Fraction, ...]  # sorted
 States = dict[Numbers, tuple[str, ...]]  # the numbers that are left, and the expression of each

@@ -24,16 +24,18 @@ from functools import partial
 
 import torch
 
-from ch06_search.values import SO_FAR, StepReader, arithmetic, judge, reward
+from ch06_search.values import SO_FAR, arithmetic, judge, reward
 from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
-from shared.answers import final_answer
-from shared.checkpoint import weights_fingerprint
-from shared.cli import add_common_flags, friendly_errors, run
+from shared.backends.openai_protocol import NotServed
 from shared.errors import UserError, setting_up
-from shared.evaluate import name_of
-from shared.openai_protocol import NotServed
-from shared.scorers import ProcessRewardModel, checked_scores
-from shared.voting import most_frequent
+from shared.evaluation.cli import add_common_flags, friendly_errors, run
+from shared.evaluation.evaluate import name_of
+from shared.grading.answers import final_answer
+from shared.grading.voting import most_frequent
+from shared.loading.checkpoint import weights_fingerprint
+from shared.rewards.process_reward import ProcessRewardModel
+from shared.rewards.step_reader import StepReader
+from shared.scores import checked_scores
 
 PARAMS = SamplingParams(temperature=1.0, max_tokens=700)
 STEP_TOKENS = 128  # a step that is longer is cut here, and goes on as the next one

@@ -6,28 +6,13 @@ and what it cost to find out. None sees the gold answer.
 
 from __future__ import annotations
 
-import itertools
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
-
-import torch
 
 from shared import LLM, Cost, prompts
-from shared.arithmetic import wrong_equations
-from shared.decoder.model import Qwen
-from shared.engine.inbox import Inbox
-from shared.engine.prefill import batches_by_length, read, token_logprobs
-from shared.engine.prefix_cache import PrefixCache
-from shared.scorers import (
-    VERDICTS,
-    ProcessRewardModel,
-    asking_cost,
-    encode_steps,
-    share_of_yes,
-)
-from shared.threads import wait_for
+from shared.grading.arithmetic import wrong_equations
+from shared.rewards.judge import VERDICTS, asking_cost, share_of_yes
+from shared.rewards.process_reward import ProcessRewardModel
 
 if TYPE_CHECKING:
     from ch06_search.search import Node, Value
@@ -35,7 +20,6 @@ if TYPE_CHECKING:
 # The shipped model knows no question about half a solution: for it take prompts.JUDGE.
 SO_FAR = "Is this solution correct so far? Answer Yes or No."
 ASKED_AT_ONCE = 64  # texts on which a model is asked for Yes or No, each from a thread of its own
-BATCH_ROWS, BATCH_TOKENS = 64, 1_024  # `StepReader` reads at most so many at once, with padding
 
 
 def arithmetic(llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
@@ -80,119 +64,3 @@ def reward(reward_model: ProcessRewardModel) -> Value:
         return [scores[-1] for scores in steps], cost
 
     return reward
-
-
-@dataclass(eq=False)
-class Call:
-    """Nodes that somebody wants scored; `future` receives their scores and the cost."""
-
-    question: str
-    nodes: list[Node]
-    future: Future = field(default_factory=Future)
-
-
-@dataclass(eq=False)
-class Unread:
-    """A node's token ids, the last position whose likelihood is known, and that likelihood: of all
-    tokens after the first step, as in `ProcessRewardModel.features`."""
-
-    node: Node
-    ids: list[int]
-    start: int
-    likelihood: float
-
-
-class StepReader:
-    """`reward` for the shipped reward model, reading every step once; same scores up to rounding.
-
-    `reward` reads a partial solution from its first token on each time, in a search of thirty steps
-    fifteen times too much. Here keys and values of what was read are kept as a tree, and so is each
-    node's likelihood, so that only what is new is read. Any number of threads may call it: what
-    waits is read in one batch.
-
-    At most `max_bytes` are kept; what was forgotten is read again. Raises ValueError for a reward
-    model of Qwen's layout, which reads a separator after each step.
-    """
-
-    def __init__(self, reward_model: ProcessRewardModel, max_bytes: int = 1 << 30) -> None:
-        if reward_model.separated:
-            raise ValueError("a reward model with separators does not read steps as they are")
-        self.made_of = reward_model, max_bytes
-        self.tokenizer, self.head = reward_model.tokenizer, reward_model.score
-        decoder = reward_model.model
-        with torch.device("meta"):
-            self.model = Qwen(decoder.config)
-        self.model.model, self.model.lm_head.weight = decoder, decoder.embed_tokens.weight
-        self.prefixes = PrefixCache(max_bytes)
-        self.known: WeakKeyDictionary[Node, tuple[list[int], float]] = WeakKeyDictionary()
-        self.questions: set[str] = set()  # that have been read
-        self.inbox: Inbox[Call] = Inbox(self.work)
-
-    def __reduce__(self) -> tuple:
-        """Sent to a worker of a Ray cluster it is made anew there: what was read stays here."""
-        return StepReader, self.made_of
-
-    def __call__(self, llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
-        """The score of each node's last step, 0 to 1."""
-        call = Call(question, nodes)
-        self.inbox.put(call)
-        return wait_for(call.future)
-
-    def work(self, calls: list[Call]) -> bool:
-        """In the model thread: read what waits, for all who called meanwhile. Returns False."""
-        try:
-            found = self.score({node: call.question for call in calls for node in call.nodes})
-            for call in calls:
-                scores, new = zip(*(found[node] for node in call.nodes))
-                cost = Cost(scored_tokens=sum(new), forward_passes=len(new))
-                call.future.set_result((list(scores), cost))
-        except BaseException as error:  # whoever waits gets the error
-            for call in calls:
-                if not call.future.done():
-                    call.future.set_exception(error)
-        return False
-
-    @torch.inference_mode()
-    def score(self, asked: dict[Node, str]) -> dict[Node, tuple[float, int]]:
-        """For each node with its question: the score, and how many tokens were read for it."""
-        unread = [self.unread(question, node) for node, question in asked.items()]
-        # One node of a new question is read before the others, which then begin where it differs.
-        first = {q: u for q, u in zip(asked.values(), unread) if q not in self.questions}
-        self.questions |= first.keys()
-        found = self.read_all(list(first.values()))
-        return found | self.read_all([each for each in unread if each.node not in found])
-
-    def unread(self, question: str, node: Node) -> Unread:
-        """What there is to read for a node."""
-        ids, ends = encode_steps(self.tokenizer, question, node.text)
-        for ancestor in reversed(node.path[:-1]):
-            known, likelihood = self.known.get(ancestor, ([], 0.0))
-            if len(known) > ends[0] and ids[: len(known)] == known:
-                return Unread(node, ids, len(known) - 1, likelihood)
-        return Unread(node, ids, ends[0], 0.0)
-
-    def read_all(self, waiting: list[Unread]) -> dict[Node, tuple[float, int]]:
-        """Read nodes with about as many new tokens together, in batches of bounded size."""
-        lengths = [len(each.ids) - each.start for each in waiting]
-        found = {}
-        for numbers in batches_by_length(lengths, BATCH_TOKENS, BATCH_ROWS):
-            found |= self.read_batch([waiting[i] for i in numbers])
-        return found
-
-    def read_batch(self, batch: list[Unread]) -> dict[Node, tuple[float, int]]:
-        """Read nodes in one batch, and remember their likelihoods."""
-        texts, starts = [each.ids for each in batch], [each.start for each in batch]
-        _, hidden, reused = read(self.model, texts, starts, self.prefixes)
-        states = torch.cat(hidden)  # [new tokens of all nodes, hidden]
-        following = [token for each in batch for token in [*each.ids[each.start + 1 :], 0]]
-        log_p = self.model.lm_head(states).float().log_softmax(dim=-1)  # [new tokens, V]
-        surprise = token_logprobs(log_p, torch.tensor(following, device=self.model.device)).tolist()
-        ends = [*itertools.accumulate(map(len, hidden))]
-        for each, end in zip(batch, ends):  # nothing follows the last token
-            each.likelihood += sum(surprise[end - len(each.ids) + each.start : end - 1])
-            self.known[each.node] = each.ids, each.likelihood
-        likelihoods = states.new_tensor([[each.likelihood] for each in batch])
-        features = torch.cat([states[[end - 1 for end in ends]], likelihoods], dim=-1)
-        scores = self.head(features)[:, 0].float().sigmoid().tolist()
-        new = (len(ids) - count for ids, count in zip(texts, reused))
-        return {each.node: both for each, both in zip(batch, zip(scores, new))}

@@ -32,15 +32,15 @@ from ch05_refine.refine import likelihood, self_refine
 from ch05_refine.refine import reward as reward_gate
 from ch06_search.search import PARAMS as STEPS
 from ch06_search.search import beam_search
-from ch06_search.values import StepReader
 from ch06_search.values import reward as reward_value
 from shared import Problem, SamplingParams, load_problems
-from shared.checkpoint import weights_fingerprint
-from shared.cli import add_common_flags, friendly_errors, load_llm, sampling_params, told
 from shared.errors import setting_up
-from shared.evaluate import Evaluation, compare, evaluate
-from shared.plots import plot_accuracy_against_tokens, save_figure, use_style
-from shared.scorers import ProcessRewardModel
+from shared.evaluation.cli import add_common_flags, friendly_errors, load_llm, sampling_params, told
+from shared.evaluation.evaluate import Evaluation, compare, evaluate
+from shared.evaluation.plots import plot_accuracy_against_tokens, save_figure, use_style
+from shared.loading.checkpoint import weights_fingerprint
+from shared.rewards.process_reward import ProcessRewardModel
+from shared.rewards.step_reader import StepReader
 
 
 def rungs(

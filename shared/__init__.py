@@ -1,12 +1,13 @@
 """What every chapter stands on: a readable Qwen decoder, its cache and sampler, and evaluation."""
 
-from shared.answers import answers_match, extract_answer
-from shared.checkpoint import load_model
 from shared.decoder.sampler import SamplingParams
+from shared.evaluation.problems import Problem, load_problems
+from shared.grading.answers import answers_match, extract_answer
 from shared.llm import LLM
-from shared.problems import Problem, load_problems
+from shared.loading.checkpoint import load_model
 from shared.solution import Completion, Cost, RequestOutput, Solution
-from shared.tokenizer import Tokenizer
+from shared.text import prompts
+from shared.text.tokenizer import Tokenizer
 
 __all__ = [
     "LLM",
@@ -21,4 +22,5 @@ __all__ = [
     "extract_answer",
     "load_model",
     "load_problems",
+    "prompts",
 ]

@@ -1,6 +1,6 @@
 """What the user of a script can put right, told apart from a bug.
 
-with friendly_errors():                         # of shared/cli.py: a UserError is one line
+with friendly_errors():             # of shared/evaluation/cli.py: a UserError is one line
     with setting_up():
         problems = load_problems(args.problems)     # its ValueError becomes a UserError
     evaluation = evaluate(technique, llm, problems)     # a bug in here shows its traceback

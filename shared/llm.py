@@ -17,7 +17,6 @@ from concurrent.futures import CancelledError
 import psutil
 import torch
 
-from shared.checkpoint import load_model, resolve_folder, stop_token_ids
 from shared.decoder.model import Qwen
 from shared.decoder.sampler import SamplingParams
 from shared.engine.fast_paths import speed_up
@@ -28,9 +27,10 @@ from shared.engine.prefill import Measure, token_certainties, token_logprobs
 from shared.engine.prefix_cache import PrefixCache
 from shared.engine.request import Request
 from shared.engine.scoring import ScoreRequest, answer_scores
+from shared.loading.checkpoint import load_model, resolve_folder, stop_token_ids
 from shared.solution import RequestOutput
+from shared.text.tokenizer import Tokenizer
 from shared.threads import wait_for
-from shared.tokenizer import Tokenizer
 
 Prompt = str | list[int]
 Messages = list[dict[str, str]]

@@ -17,7 +17,7 @@ from pathlib import Path
 import math_verify
 import pytest
 
-from shared.answers import answers_match, extract_answer, normalize_answer
+from shared.grading.answers import answers_match, extract_answer, normalize_answer
 
 # --- Extraction -----------------------------------------------------------------------------------
 

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from shared.arithmetic import Equation, equations, wrong_equations
-from shared.tiny.word_problems import PLANS, sample_problem, solve
+from shared.evaluation.word_problems import PLANS, sample_problem, solve
+from shared.grading.arithmetic import Equation, equations, wrong_equations
 
 
 @pytest.mark.parametrize(

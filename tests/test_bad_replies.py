@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from shared import Problem, SamplingParams, Solution, prompts
-from shared.evaluate import evaluate
-from shared.openai_protocol import BadReply, NotServed
-from shared.remote import RemoteLLM
+from shared.backends.openai_protocol import BadReply, NotServed
+from shared.backends.remote import RemoteLLM
+from shared.evaluation.evaluate import evaluate
 
 openai = pytest.importorskip("openai", reason="needs the client: pip install openai")
 

@@ -12,8 +12,8 @@ import pytest
 
 from ch01_cot import cot
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems, prompts
-from shared.evaluate import compare, evaluate, load_evaluation
-from shared.tiny.word_problems import split_of
+from shared.evaluation.evaluate import compare, evaluate, load_evaluation
+from shared.evaluation.word_problems import split_of
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "ch01_cot" / "cot.py"

@@ -18,9 +18,10 @@ from safetensors.torch import save_file
 
 from ch03_best_of_n import best_of_n as chapter
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems
-from shared.evaluate import evaluate
-from shared.pool import PooledProblem, Sample, accuracy_at
-from shared.scorers import SEPARATED_SYSTEM, ProcessRewardModel, encode_separated, judge
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.pool import PooledProblem, Sample, accuracy_at
+from shared.rewards.judge import judge
+from shared.rewards.process_reward import SEPARATED_SYSTEM, ProcessRewardModel, encode_separated
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "ch03_best_of_n" / "best_of_n.py"

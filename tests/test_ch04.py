@@ -30,8 +30,15 @@ import pytest
 from ch04_rejection import budgets, code_rejection, code_tasks, sandbox
 from ch04_rejection import rejection as chapter
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems
-from shared.evaluate import evaluate, load_evaluation
-from shared.pool import POOLS_FOLDER, PooledProblem, Sample, majority, sample_pool, to_pool
+from shared.evaluation.evaluate import evaluate, load_evaluation
+from shared.evaluation.pool import (
+    POOLS_FOLDER,
+    PooledProblem,
+    Sample,
+    majority,
+    sample_pool,
+    to_pool,
+)
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "ch04_rejection"

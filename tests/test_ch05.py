@@ -28,11 +28,11 @@ from shared import (
     prompts,
 )
 from shared.errors import UserError
-from shared.evaluate import evaluate, load_evaluation
-from shared.pool import POOLS_FOLDER, PooledProblem, Sample, read_pool, to_pool
-from shared.records import VERSION, Record
-from shared.scorers import judging_cost
-from shared.tiny.documents import ALL_RIGHT
+from shared.evaluation.evaluate import evaluate, load_evaluation
+from shared.evaluation.pool import POOLS_FOLDER, PooledProblem, Sample, read_pool, to_pool
+from shared.evaluation.records import VERSION, Record
+from shared.rewards.judge import judging_cost
+from shared.text.prompts import ALL_RIGHT
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "ch05_refine" / "refine.py"

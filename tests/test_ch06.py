@@ -25,7 +25,6 @@ from ch06_search import compare as comparison
 from ch06_search import game24, values
 from ch06_search import search as chapter
 from ch06_search.search import Node, Tree
-from ch06_search.values import StepReader
 from shared import (
     LLM,
     Completion,
@@ -37,13 +36,14 @@ from shared import (
     load_problems,
     prompts,
 )
-from shared.answers import extract_answer
-from shared.arithmetic import value_of
-from shared.checkpoint import weights_fingerprint
-from shared.evaluate import evaluate
-from shared.pool import PooledProblem, Sample
-from shared.scorers import ProcessRewardModel
-from shared.scorers import judge as shared_judge
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.pool import PooledProblem, Sample
+from shared.grading.answers import extract_answer
+from shared.grading.arithmetic import value_of
+from shared.loading.checkpoint import weights_fingerprint
+from shared.rewards.judge import judge as shared_judge
+from shared.rewards.process_reward import ProcessRewardModel
+from shared.rewards.step_reader import StepReader
 
 SCRIPT = Path(chapter.__file__)
 PROBLEM = Problem("Which word?", None)

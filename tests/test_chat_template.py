@@ -20,7 +20,7 @@ from chat_templates import CHATML, OPENING, QWEN2_5, QWEN3, TURNS, VARIANTS
 from transformers.utils.chat_template_utils import render_jinja_template
 from vocabularies import copy_with, train, write_folder
 
-from shared.tokenizer import Tokenizer
+from shared.text.tokenizer import Tokenizer
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 USER = {"role": "user", "content": "What is 2 + 3?"}

@@ -14,8 +14,8 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from shared import checkpoint
-from shared.checkpoint import HUB_FILES, load_model, resolve_folder, stop_token_ids
+from shared.loading import checkpoint
+from shared.loading.checkpoint import HUB_FILES, load_model, resolve_folder, stop_token_ids
 
 INDEX = "model.safetensors.index.json"
 Q_PROJ = "model.layers.1.self_attn.q_proj.weight"

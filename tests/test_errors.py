@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from shared import cli, evaluate
-from shared.cli import friendly_errors
 from shared.decoder.sampler import SamplingParams
 from shared.errors import UserError, setting_up
-from shared.problems import Problem
+from shared.evaluation import cli, evaluate
+from shared.evaluation.cli import friendly_errors
+from shared.evaluation.problems import Problem
 from shared.solution import Cost, Solution
 
 ROOT = Path(__file__).parents[1]

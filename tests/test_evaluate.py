@@ -25,16 +25,23 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from shared import LLM as ModelOf
-from shared import cli, prompts
-from shared.checkpoint import weights_fingerprint
+from shared import prompts
 from shared.decoder.model import ModelConfig, Qwen
 from shared.decoder.sampler import SamplingParams
 from shared.errors import UserError
-from shared.evaluate import Evaluation, compare, estimate_flops, evaluate, load_evaluation
-from shared.intervals import paired_bootstrap, wilson_interval
-from shared.plots import plot_accuracy_against_tokens, save_figure, use_style
-from shared.problems import Problem
-from shared.records import Record
+from shared.evaluation import cli
+from shared.evaluation.evaluate import (
+    Evaluation,
+    compare,
+    estimate_flops,
+    evaluate,
+    load_evaluation,
+)
+from shared.evaluation.intervals import paired_bootstrap, wilson_interval
+from shared.evaluation.plots import plot_accuracy_against_tokens, save_figure, use_style
+from shared.evaluation.problems import Problem
+from shared.evaluation.records import Record
+from shared.loading.checkpoint import weights_fingerprint
 from shared.solution import Completion, Cost, Solution
 from shared.threads import run_threads, wait_for
 
@@ -288,7 +295,7 @@ def test_answers_that_could_not_be_compared_are_counted_and_not_right(monkeypatc
         number = int(problem.question.split()[0])
         return None if number < 5 else number % 2 == 0
 
-    monkeypatch.setattr("shared.evaluate.grade", grade)
+    monkeypatch.setattr("shared.evaluation.evaluate.grade", grade)
     path = tmp_path / "run.jsonl"
     result = evaluate(fails_at(39), LLM, PROBLEMS, out=path)
     assert [r.undecided for r in result.records] == [i < 5 for i in range(40)]
@@ -348,7 +355,7 @@ def test_seconds_add_up_over_sessions(tmp_path):
 KILLED_RUN = """
 import sys, time
 from test_evaluate import LLM, PROBLEMS, add_one
-from shared.evaluate import evaluate
+from shared.evaluation.evaluate import evaluate
 def slow(llm, problem):
     time.sleep(0.1)
     return add_one(llm, problem)
@@ -390,7 +397,8 @@ def test_a_killed_process_loses_and_repeats_nothing(tmp_path):
 
 SCRIPT = """
 import argparse, signal, sys
-from shared import Solution, cli
+from shared import Solution
+from shared.evaluation import cli
 signal.signal(signal.SIGINT, signal.default_int_handler)
 def sample(llm, problem, *, n, params):
     out = llm.generate(problem.question, params)[0]
@@ -796,7 +804,8 @@ def test_the_table_says_what_failed_and_what_was_not_compared(script, capsys, mo
         return solution("1")
 
     monkeypatch.setattr(
-        "shared.evaluate.grade", lambda problem, answer: None if problem.id[-1] in "01" else True
+        "shared.evaluation.evaluate.grade",
+        lambda problem, answer: None if problem.id[-1] in "01" else True,
     )
     script(technique)
     shown = capsys.readouterr().out

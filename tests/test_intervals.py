@@ -6,7 +6,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from shared.intervals import (
+from shared.evaluation.intervals import (
     paired_bootstrap,
     paired_difference,
     pass_at_k,

@@ -13,8 +13,8 @@ import pytest
 from sympy.core import numbers
 from sympy.parsing import sympy_parser
 
-from shared import answers, math_worker
-from shared.answers import answers_match, extract_answer, normalize_answer
+from shared.grading import answers, math_worker
+from shared.grading.answers import answers_match, extract_answer, normalize_answer
 
 ROOT = Path(__file__).parent.parent
 HARD_LIMIT = 10.0  # seconds for any one call, starting the helper included
@@ -138,7 +138,7 @@ def run_script(tmp_path, body, **options):
 def test_a_script_without_a_main_guard_runs_once(tmp_path):
     body = """
         import threading
-        from shared.answers import answers_match
+        from shared.grading.answers import answers_match
         print("start")
         result = []
         thread = threading.Thread(target=lambda: result.append(answers_match("x+1", "1+x")))
@@ -152,8 +152,8 @@ def test_a_script_without_a_main_guard_runs_once(tmp_path):
 def test_a_forked_child_gets_a_helper_of_its_own(tmp_path):
     body = """
         import os
-        from shared.answers import answers_match
-        from shared.math_worker import _helper
+        from shared.grading.answers import answers_match
+        from shared.grading.math_worker import _helper
         answers_match("x+1", "1+x")
         pid = os.fork()
         assert answers_match("x+2", "2+x")
@@ -172,7 +172,7 @@ def test_a_forked_child_gets_a_helper_of_its_own(tmp_path):
 def test_helper_ends_with_its_parent(tmp_path, question):
     body = f"""
         import time
-        from shared.math_worker import Helper
+        from shared.grading.math_worker import Helper
         helper = Helper(seconds=2)
         helper.ask("x+1", "1+x")
         print(helper._process.pid, flush=True)

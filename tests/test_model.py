@@ -13,10 +13,10 @@ from hub_models import random_hub_model
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from shared.checkpoint import load_model
 from shared.decoder.model import ModelConfig, Qwen
 from shared.engine.row_cache import RowCache
-from shared.tokenizer import Tokenizer
+from shared.loading.checkpoint import load_model
+from shared.text.tokenizer import Tokenizer
 
 SHAPES = [(1, 1), (3, 7), (2, 1), (1, 33), (5, 2)]  # [B, T]
 VARIANTS = [

@@ -10,7 +10,7 @@ import pytest
 
 from shared import LLM, SamplingParams
 from shared.engine.model_thread import ModelThread
-from shared.scorers import ProcessRewardModel
+from shared.rewards.process_reward import ProcessRewardModel
 
 
 def test_run_gives_back_what_the_function_returns_or_raises():

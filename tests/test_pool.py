@@ -7,8 +7,8 @@ from statistics import mean
 import pytest
 
 from shared import Completion, Cost, Problem, SamplingParams, Solution, load_problems
-from shared.evaluate import evaluate
-from shared.pool import (
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.pool import (
     PooledProblem,
     Sample,
     accuracy_at,
@@ -19,8 +19,8 @@ from shared.pool import (
     sample_pool,
     to_pool,
 )
-from shared.scorers import judge
-from shared.voting import most_frequent
+from shared.grading.voting import most_frequent
+from shared.rewards.judge import judge
 
 
 def pooled(*answers: str) -> PooledProblem:

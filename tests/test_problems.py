@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-import shared.problems
-from shared.answers import answers_match
-from shared.problems import HARD_CHANGES, Problem, load_problems
-from shared.tiny.word_problems import sample_problem, split_of
+import shared.evaluation.problems
+from shared.evaluation.problems import HARD_CHANGES, Problem, load_problems
+from shared.evaluation.word_problems import sample_problem, split_of
+from shared.grading.answers import answers_match
 
 DATA = os.environ.get("MATH_DATA_DIR")
 needs_data = pytest.mark.skipif(not DATA, reason="MATH_DATA_DIR names no folder with the data")
@@ -56,7 +56,7 @@ def test_generated_sets_repeat_and_limit_only_cuts(name):
 
 
 def test_word_problems_are_the_same_in_another_process():
-    code = "from shared.problems import load_problems as l; print(l('word', limit=3)[2].question)"
+    code = "from shared.evaluation.problems import load_problems as l; print(l('word', limit=3)[2].question)"
     command = [sys.executable, "-c", code]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert shown.strip() == load_problems("word", limit=3)[2].question
@@ -73,7 +73,7 @@ def test_word_problems_are_held_out_and_distinct():
 def test_a_text_drawn_twice_comes_once(monkeypatch):
     few = [sample_problem(random.Random(i), "test") for i in range(5)]
     monkeypatch.setattr(
-        "shared.problems.sample_problem", lambda rng, split, changes: rng.choice(few)
+        "shared.evaluation.problems.sample_problem", lambda rng, split, changes: rng.choice(few)
     )
     problems = load_problems("word", limit=5)
     assert {p.question for p in problems} == {problem.question for problem in few}
@@ -169,7 +169,9 @@ def gsm8k_online(tmp_path, monkeypatch):
     """A stand-in for GitHub that serves one record; the list of what was asked for."""
     data, asked = json.dumps(GSM8K_RECORD).encode(), []
     monkeypatch.setattr("huggingface_hub.cached_assets_path", lambda *_: tmp_path)
-    monkeypatch.setitem(shared.problems.GSM8K_SHA256, "test", hashlib.sha256(data).hexdigest())
+    monkeypatch.setitem(
+        shared.evaluation.problems.GSM8K_SHA256, "test", hashlib.sha256(data).hexdigest()
+    )
     serve = lambda url, timeout: asked.append(url) or io.BytesIO(data)  # noqa: E731
     monkeypatch.setattr("urllib.request.urlopen", serve)
     return asked

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from shared import progress
-from shared.evaluate import evaluate
-from shared.problems import Problem
-from shared.progress import Progress
+from shared.evaluation import progress
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.problems import Problem
+from shared.evaluation.progress import Progress
 from shared.solution import Cost, Solution
 from shared.threads import run_threads
 

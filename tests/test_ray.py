@@ -17,9 +17,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from shared import Cost, SamplingParams, Solution, cli, load_problems, prompts
-from shared.evaluate import evaluate
-from shared.ray_cluster import RayCluster, check_reachable, running_here
+from shared import Cost, SamplingParams, Solution, load_problems, prompts
+from shared.backends.ray_cluster import RayCluster, check_reachable, running_here
+from shared.evaluation import cli
+from shared.evaluation.evaluate import evaluate
 
 PROBLEMS = load_problems("word", limit=8)
 CHAT = prompts.ask("1 + 1 =")

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import pytest
 
 from shared.errors import UserError
-from shared.evaluate import evaluate, load_evaluation
-from shared.problems import Problem
-from shared.records import COMPLETION, HINTS, SETTINGS, Record
+from shared.evaluation.evaluate import evaluate, load_evaluation
+from shared.evaluation.problems import Problem
+from shared.evaluation.records import COMPLETION, HINTS, SETTINGS, Record
+from shared.evaluation.typed_json import in_words, matches, strict_loads
 from shared.solution import Completion, Cost, Solution
-from shared.typed_json import in_words, matches, strict_loads
 
 PROBLEMS = [Problem(f"{i} + 1 =", str(i + 1), f"p/{i}", "sums") for i in range(4)]
 LLM = SimpleNamespace(name="stand-in")

@@ -23,11 +23,17 @@ import torch
 
 from ch01_cot.cot import chain_of_thought, direct_answer
 from ch02_self_consistency.self_consistency import self_consistency
-from shared import SamplingParams, Tokenizer, cli, load_problems, prompts
-from shared.evaluate import evaluate
-from shared.openai_protocol import MissingTokenIds, NotServed, read_completion, read_logprobs
-from shared.remote import RemoteLLM
-from shared.scorers import judge
+from shared import SamplingParams, Tokenizer, load_problems, prompts
+from shared.backends.openai_protocol import (
+    MissingTokenIds,
+    NotServed,
+    read_completion,
+    read_logprobs,
+)
+from shared.backends.remote import RemoteLLM
+from shared.evaluation import cli
+from shared.evaluation.evaluate import evaluate
+from shared.rewards.judge import judge
 
 OWN_SERVER = os.environ.get("TINY_SERVER_URL")
 OWN_SERVER_HINT = (

@@ -16,17 +16,12 @@ from ch06_search import values
 from ch06_search.search import Node
 from shared import Cost, SamplingParams, load_problems, prompts
 from shared.decoder.model import ModelConfig
-from shared.pool import sample_pool
-from shared.scorers import (
-    ProcessRewardModel,
-    aggregate_scores,
-    checked,
-    checked_scores,
-    encode_steps,
-    judge,
-    judging_cost,
-)
-from shared.tiny.report import auc, is_right, sample
+from shared.evaluation.intervals import auc
+from shared.evaluation.pool import sample_pool
+from shared.rewards.judge import judge, judging_cost
+from shared.rewards.process_reward import ProcessRewardModel, encode_steps
+from shared.scores import aggregate_scores, checked, checked_scores
+from shared.tiny.report import is_right, sample
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from shared import SamplingParams, load_problems, prompts
-from shared.checkpoint import TINY_FOLDER
-from shared.scorers import REWARD_FOLDER
+from shared.loading.checkpoint import TINY_FOLDER
+from shared.rewards.process_reward import REWARD_FOLDER
+from shared.text.tokenizer import Tokenizer
 from shared.tiny import report
 from shared.tiny.documents import BASE, chat_document, draw_documents, reply
 from shared.tiny.train import IGNORED, new_model, pad_batch, train
 from shared.tiny.vocabulary import train_vocabulary
-from shared.tokenizer import Tokenizer
 
 
 def test_the_shipped_files_are_small():

@@ -26,8 +26,8 @@ from vocabularies import (
     write_folder,
 )
 
-from shared.byte_pairs import BYTE_OF, unreachable_merge
-from shared.tokenizer import Tokenizer
+from shared.text.byte_pairs import BYTE_OF, unreachable_merge
+from shared.text.tokenizer import Tokenizer
 
 
 def random_text(rng: random.Random) -> str:

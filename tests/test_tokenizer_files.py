@@ -12,8 +12,8 @@ import pytest
 from chat_templates import CHATML
 from vocabularies import SNIPPETS, copy_with, train, write_folder
 
-from shared.byte_pairs import QWEN_PATTERN
-from shared.tokenizer import Tokenizer
+from shared.text.byte_pairs import QWEN_PATTERN
+from shared.text.tokenizer import Tokenizer
 
 NAMES_A_FILE = re.compile(
     r"(tokenizer|tokenizer_config|vocab|merges|added_tokens|config|chat_template|special_tokens_map)\.(json|txt|jinja)"

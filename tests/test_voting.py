@@ -17,10 +17,10 @@ from ch03_best_of_n.best_of_n import best_answer, best_of_n, weighted_answer
 from ch04_rejection.rejection import first_accepted, rejection_sampling
 from ch06_search.search import Node, Tree
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams
-from shared.answers import answers_match, normalize_answer
-from shared.pool import sample_pool
+from shared.evaluation.pool import sample_pool
+from shared.grading.answers import answers_match, normalize_answer
+from shared.grading.voting import count_votes, most_frequent, winner
 from shared.tiny import report
-from shared.voting import count_votes, most_frequent, winner
 
 ROOT = Path(__file__).parents[1]
 NOT_NUMBERS = [math.nan, math.inf, -math.inf, None, "1"]
@@ -175,4 +175,4 @@ def test_votes_are_counted_in_one_place():
         for file in files
         if "normalize_answer(" in file.read_text("utf-8")
     }
-    assert len(files) > 40 and counting == {"shared/answers.py", "shared/voting.py"}
+    assert len(files) > 40 and counting == {"shared/grading/answers.py", "shared/grading/voting.py"}

@@ -5,9 +5,8 @@ import re
 
 import pytest
 
-from shared.problems import load_problems
-from shared.tiny.drafts import first_wrong_step
-from shared.tiny.word_problems import (
+from shared.evaluation.problems import load_problems
+from shared.evaluation.word_problems import (
     EASY,
     FULL,
     PLANS,
@@ -18,6 +17,7 @@ from shared.tiny.word_problems import (
     solve,
     split_of,
 )
+from shared.tiny.drafts import first_wrong_step
 
 EQUATION = re.compile(r"(\d+)([-+*/])(\d+)=(\d+)")
 

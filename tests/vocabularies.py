@@ -7,7 +7,7 @@ from pathlib import Path
 import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 
-from shared.tokenizer import QWEN_PATTERN
+from shared.text.tokenizer import QWEN_PATTERN
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|a spare one|>"]
 WORDS = ["<think>", "</think>", "<tool>", "<tool>s"]  # added, not special, as Qwen3's <think>

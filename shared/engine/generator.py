@@ -31,7 +31,7 @@ from shared.engine.request import Request, Row
 from shared.engine.row_cache import RowCache
 from shared.engine.row_state import RowState
 from shared.solution import Completion
-from shared.tokenizer import Tokenizer
+from shared.text.tokenizer import Tokenizer
 
 
 class Chosen(NamedTuple):

@@ -15,20 +15,21 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from shared import prompts
-from shared.tiny.word_problems import (
+from shared.evaluation.word_problems import (
     EASY,
     FULL,
+    HABITS,
     Ranges,
     WordProblem,
     equations,
     sample_problem,
     sample_solution,
 )
-from shared.tokenizer import Tokenizer
+from shared.text.prompts import ALL_RIGHT
+from shared.text.tokenizer import Tokenizer
 
 DRILL = "Work out each line."
 YES, NO = "Yes", "No"
-ALL_RIGHT = "All steps are right."
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,6 @@ class Recipe:
 SOLVING = {"solve": 0.55, "direct": 0.08, "drill": 0.37}
 BASE = Recipe(SOLVING, EASY)
 LARGER = Recipe(SOLVING, FULL)
-# At last one habit prevails, as in any collection of human solutions: it is what greedy decoding
-# will follow, and it is not the most accurate one.
-HABITS = ((4, 2, 2, 2), 0.6)
 FINAL = Recipe({"solve": 0.4, "direct": 0.05, "drill": 0.2, "review": 0.35}, FULL, *HABITS)
 REVIEW = Recipe({"solve": 0.25, "direct": 0.03, "drill": 0.07, "review": 0.65}, FULL, *HABITS)
 

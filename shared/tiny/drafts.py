@@ -11,11 +11,11 @@ import random
 from pathlib import Path
 
 from shared import prompts
-from shared.answers import answers_match, extract_answer
 from shared.decoder.sampler import SamplingParams
+from shared.evaluation.word_problems import PLANS, WordProblem, sample_problem, solve
+from shared.grading.answers import answers_match, extract_answer
 from shared.llm import LLM
 from shared.tiny.documents import Draft
-from shared.tiny.word_problems import PLANS, WordProblem, sample_problem, solve
 
 
 def training_problem(seed: int, index: int, split: str = "train") -> WordProblem:

@@ -20,12 +20,14 @@ from shared import (
     load_problems,
     prompts,
 )
-from shared.answers import final_answer
-from shared.intervals import paired_bootstrap, pass_at_k, wilson_interval
-from shared.scorers import ProcessRewardModel, aggregate_scores, checked_scores, judge
+from shared.evaluation.intervals import auc, paired_bootstrap, pass_at_k, wilson_interval
+from shared.grading.answers import final_answer
+from shared.grading.voting import most_frequent
+from shared.rewards.judge import judge
+from shared.rewards.process_reward import ProcessRewardModel
+from shared.scores import aggregate_scores
 from shared.solution import Completion
 from shared.tiny.documents import ALL_RIGHT
-from shared.voting import most_frequent
 
 MAX_TOKENS = 700
 N = 16
@@ -48,19 +50,6 @@ def sample(
 def vote(completions: list[Completion]) -> str | None:
     """The most frequent answer of some completions."""
     return most_frequent([final_answer(completion) for completion in completions])
-
-
-def auc(right: list[float], wrong: list[float]) -> float:
-    """Probability that a right solution scores above a wrong one, ties counting half.
-
-    Raises ValueError where a kind is missing and for a score that is not a finite number.
-    """
-    if not right or not wrong:
-        raise ValueError("an AUC needs right and wrong solutions; take more problems")
-    right = checked_scores(right, "the score", len(right))
-    wrong = checked_scores(wrong, "the score", len(wrong))
-    pairs = [(r > w) + 0.5 * (r == w) for r in right for w in wrong]
-    return sum(pairs) / len(pairs)
 
 
 def with_interval(correct: list[bool]) -> dict[str, float]:

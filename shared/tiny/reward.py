@@ -25,15 +25,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from shared import prompts
-from shared.answers import answers_match, extract_answer
-from shared.checkpoint import load_model
 from shared.decoder.generate import pad_right
 from shared.decoder.sampler import SamplingParams
+from shared.grading.answers import answers_match, extract_answer
 from shared.llm import LLM
-from shared.scorers import ProcessRewardModel, encode_steps
+from shared.loading.checkpoint import load_model
+from shared.rewards.process_reward import ProcessRewardModel, encode_steps
+from shared.text.tokenizer import Tokenizer
 from shared.tiny.drafts import sample_drafts, training_problem, write_drafts
 from shared.tiny.optimize import export
-from shared.tokenizer import Tokenizer
 
 ROLLOUT_SEED = 1  # another stream of problems than the drafts that the policy was trained on
 DRAFT_SEED = 2  # and another one, for solutions without rollouts

@@ -22,14 +22,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from shared.checkpoint import load_model
 from shared.decoder.model import ModelConfig, Qwen
 from shared.llm import LLM
+from shared.loading.checkpoint import load_model
+from shared.text.tokenizer import Tokenizer
 from shared.tiny.documents import BASE, FINAL, LARGER, REVIEW, Document, draw_documents
 from shared.tiny.drafts import read_drafts, sample_drafts, write_drafts
 from shared.tiny.optimize import export, optimize, plot_losses, round_up
 from shared.tiny.vocabulary import train_vocabulary
-from shared.tokenizer import Tokenizer
 
 HUB_CONFIG = {
     "architectures": ["Qwen3ForCausalLM"],

@@ -11,9 +11,9 @@ import random
 from pathlib import Path
 
 from shared import prompts
+from shared.evaluation.word_problems import sample_problem, sample_solution
+from shared.text.tokenizer import QWEN_PATTERN
 from shared.tiny import documents
-from shared.tiny.word_problems import sample_problem, sample_solution
-from shared.tokenizer import QWEN_PATTERN
 
 SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 # Plain ChatML, in the hub's template language, so that transformers renders the same prompts.

@@ -26,8 +26,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from shared.answers import answers_match
-from shared.tiny.word_problems import sample_problem
+from shared.evaluation.word_problems import sample_problem
+from shared.grading.answers import answers_match
 
 SPLITS = ("test", "dev", "train")
 GENERATED_LIMIT = 400  # problems of a generated set, where no limit is given

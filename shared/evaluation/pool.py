@@ -9,7 +9,7 @@ A pool is the records file of an evaluation, so it is written as problems finish
 how it was made. What a technique would have answered with n samples follows by drawing n of a
 problem's samples again and again. Pools of a real Qwen lie in `shared/pools`:
 
-    python -m shared.pool --model DIR --problems gym:gsm_symbolic --limit 100 --n 16 --out FILE
+    python -m shared.evaluation.pool --model DIR --problems gsm8k --limit 100 --n 16 --out FILE
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shared import prompts
-from shared.answers import answers_match, final_answer
-from shared.cli import HelpFormatter, add_common_flags, run
 from shared.decoder.sampler import SamplingParams
-from shared.evaluate import Evaluation, load_evaluation
+from shared.evaluation.cli import HelpFormatter, add_common_flags, run
+from shared.evaluation.evaluate import Evaluation, load_evaluation
+from shared.evaluation.problems import Problem
+from shared.grading.answers import answers_match, final_answer
+from shared.grading.voting import most_frequent
 from shared.llm import LLM
-from shared.problems import Problem
-from shared.scorers import judge, judging_cost
+from shared.rewards.judge import judge, judging_cost
 from shared.solution import Solution
-from shared.voting import most_frequent
 
-POOLS_FOLDER = Path(__file__).parent / "pools"
+POOLS_FOLDER = Path(__file__).parents[1] / "pools"
 GROUP = 32  # tokens of a group in `lowest_confidence`
 
 

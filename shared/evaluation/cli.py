@@ -17,15 +17,15 @@ from functools import partial
 
 import torch
 
-from shared.checkpoint import resolve_folder
+from shared.backends.ray_cluster import RayCluster
+from shared.backends.remote import RemoteLLM
 from shared.decoder.model import ModelConfig
 from shared.decoder.sampler import SamplingParams
 from shared.errors import UserError, setting_up
-from shared.evaluate import Evaluation, Technique, evaluate
+from shared.evaluation.evaluate import Evaluation, Technique, evaluate
+from shared.evaluation.problems import load_problems
 from shared.llm import LLM
-from shared.problems import load_problems
-from shared.ray_cluster import RayCluster
-from shared.remote import RemoteLLM
+from shared.loading.checkpoint import resolve_folder
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):

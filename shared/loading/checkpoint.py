@@ -18,9 +18,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from shared.decoder.model import ModelConfig, Qwen
-from shared.json_files import read_json
+from shared.loading.json_files import read_json
 
-TINY_FOLDER = Path(__file__).parent / "tiny" / "checkpoint"
+TINY_FOLDER = Path(__file__).parents[1] / "tiny" / "checkpoint"
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 HUB_FILES = ["*.json", "*.safetensors", "merges.txt", "*.jinja"]
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"

@@ -4,7 +4,7 @@ r"""Find the final answer in a model's text and decide whether two answers are e
                                            --normalize_answer--> "1/2"   (one vote)
 
 What most answers need (numbers, words) is decided here in a few exact lines; only what is left
-(`x^2+1` against `1+x^2`, sets, intervals, matrices) goes to `shared.math_worker`. Nothing here
+(`x^2+1` against `1+x^2`, sets, intervals, matrices) goes to `math_worker.py`. Nothing here
 evaluates a model's text as code, and every pattern takes time linear in its length.
 
 Decisions where reasonable graders differ:
@@ -27,7 +27,7 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from shared.math_worker import same_expression
+from shared.grading.math_worker import same_expression
 from shared.solution import Completion
 
 MAX_CHARS = 500  # longer answers are compared to the letter only

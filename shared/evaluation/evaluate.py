@@ -6,7 +6,7 @@
 Questions are worked on at the same time, on threads; the LLM merges what they ask for into one
 batch. A technique never sees the gold answer: it is handed `problem.without_answer()`.
 With `out="run.jsonl"` every finished problem is on disk at once, and the same call resumes where
-it stopped (`shared/records.py`).
+it stopped (`shared/evaluation/records.py`).
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from dataclasses import asdict, dataclass, is_dataclass
 from functools import partial
 from pathlib import Path
 
-from shared.checkpoint import weights_fingerprint
+from shared.backends.ray_cluster import RayCluster
+from shared.backends.remote import RemoteLLM
 from shared.decoder.model import ModelConfig
 from shared.errors import setting_up
-from shared.intervals import PairedComparison, paired_bootstrap, wilson_interval
+from shared.evaluation.intervals import PairedComparison, paired_bootstrap, wilson_interval
+from shared.evaluation.problems import Problem, grade
+from shared.evaluation.progress import Progress
+from shared.evaluation.records import Record, append, read_records, read_settings, resume
 from shared.llm import LLM
-from shared.problems import Problem, grade
-from shared.progress import Progress
-from shared.ray_cluster import RayCluster
-from shared.records import Record, append, read_records, read_settings, resume
-from shared.remote import RemoteLLM
+from shared.loading.checkpoint import weights_fingerprint
 from shared.solution import Cost, Solution
 from shared.threads import run_threads
 

@@ -13,6 +13,8 @@ from math import comb, sqrt
 
 import numpy as np
 
+from shared.scores import checked_scores
+
 Z_95 = 1.959963984540054  # the normal distribution's 97.5% quantile
 
 
@@ -116,3 +118,16 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     if not (0 <= c <= n and 1 <= k <= n):
         raise ValueError(f"pass_at_k: needs 0 <= c <= n and 1 <= k <= n, got {n=}, {c=}, {k=}")
     return 1 - comb(n - c, k) / comb(n, k)
+
+
+def auc(right: list[float], wrong: list[float]) -> float:
+    """Probability that a right solution scores above a wrong one, ties counting half.
+
+    Raises ValueError where a kind is missing and for a score that is not a finite number.
+    """
+    if not right or not wrong:
+        raise ValueError("an AUC needs right and wrong solutions; take more problems")
+    right = checked_scores(right, "the score", len(right))
+    wrong = checked_scores(wrong, "the score", len(wrong))
+    pairs = [(r > w) + 0.5 * (r == w) for r in right for w in wrong]
+    return sum(pairs) / len(pairs)

@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from shared.disguise import Disguise, Message, copied
-from shared.template_sandbox import TemplateRefusal, compile_template, render_template
+from shared.text.disguise import Disguise, Message, copied
+from shared.text.template_sandbox import TemplateRefusal, compile_template, render_template
 
 REASONING = ("reasoning_content", "thinking", "reasoning")
 CHATML = (  # for a folder without a template

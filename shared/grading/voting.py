@@ -15,8 +15,8 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from shared.answers import normalize_answer
-from shared.scorers import checked_scores
+from shared.grading.answers import normalize_answer
+from shared.scores import checked_scores
 
 # Votes that differ by less than this share are tied. Weights that a model computed differ in the
 # seventh digit from run to run, since its sums depend on what else is in the batch: without a

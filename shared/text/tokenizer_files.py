@@ -9,9 +9,9 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from shared.added_tokens import WHITE_SPACE, AddedToken
-from shared.byte_pairs import BYTE_OF, GPT2_PATTERN, QWEN_PATTERN, unreachable_merge
-from shared.json_files import is_whole, read_json, read_text, require, shortened
+from shared.loading.json_files import is_whole, read_json, read_text, require, shortened
+from shared.text.added_tokens import WHITE_SPACE, AddedToken
+from shared.text.byte_pairs import BYTE_OF, GPT2_PATTERN, QWEN_PATTERN, unreachable_merge
 
 MAX_ID = (1 << 22) - 1  # the largest vocabularies on the hub have about a million tokens
 NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")

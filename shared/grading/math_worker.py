@@ -9,7 +9,7 @@ Windows. So a helper process does the algebra and this module holds both ends of
 The helper ends itself when a question takes too long (`faulthandler`'s watchdog is a C thread
 that needs no GIL, on every platform) or when its parent is gone (end of input). It is started by
 path and not through `multiprocessing`, whose spawn would run the user's `__main__` again, nor as
-`-m shared.math_worker`, which would import PyTorch through the package.
+`-m shared.grading.math_worker`, which would import PyTorch through the package.
 """
 
 from __future__ import annotations

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from shared.decoder.sampler import SamplingParams
-from shared.json_files import shortened
+from shared.evaluation.typed_json import matches, strict_loads
 from shared.llm import Messages, Prompt
+from shared.loading.json_files import shortened
 from shared.solution import Completion, Cost, RequestOutput
-from shared.typed_json import matches, strict_loads
 
 EVERY_TOKEN = 1 << 30  # the top_k that is off on every server: 0 or -1 mean that on some only
 CONTENT = "choices[0].logprobs.content"  # the list of a chat's tokens

@@ -18,10 +18,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TextIO, get_type_hints
 
-from shared.answers import extract_answer
-from shared.json_files import require
+from shared.evaluation.typed_json import in_words, matches, strict_loads
+from shared.grading.answers import extract_answer
+from shared.loading.json_files import require
 from shared.solution import Completion, Cost, Solution
-from shared.typed_json import in_words, matches, strict_loads
 
 VERSION = 2  # since 2, records hold the trace and settings the model's weights
 SETTINGS = {"technique": str, "model": str, "num_problems": int, "problems_fingerprint": str}

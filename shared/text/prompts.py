@@ -10,6 +10,7 @@ DIRECT = "Give only the final answer in \\boxed{}, without any working."
 STEP_BY_STEP = "Think step by step, then give the final answer in \\boxed{}."
 JUDGE = "Is this solution correct? Answer Yes or No."
 CRITIQUE = "Check each step. Which step is wrong?"
+ALL_RIGHT = "All steps are right."  # what the shipped model says where it finds nothing
 REVISE = "Solve the problem again without that mistake."
 
 

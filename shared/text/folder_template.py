@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from shared.chat_template import ChatOptions, run_template
-from shared.json_files import read_text, require
-from shared.template_sandbox import TemplateRefusal, compile_template, render_template
+from shared.loading.json_files import read_text, require
+from shared.text.chat_template import ChatOptions, run_template
+from shared.text.template_sandbox import TemplateRefusal, compile_template, render_template
 
 MAX_LENGTH = 1 << 20
 CHATML_TOKENS = ("<|im_start|>", "<|im_end|>")

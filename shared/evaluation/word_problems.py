@@ -28,6 +28,10 @@ from operator import add, floordiv, mul, sub
 NAMES = ("Ana", "Ben", "Eva", "Leo", "Mia", "Sam", "Tom", "Zoe")
 ITEMS = ("apples", "beads", "books", "cards", "coins", "pens", "shells", "stamps")
 PLANS = ("in order", "gains, then losses", "backwards", "both sums")
+# How often each plan is taken, and the share of solutions with arithmetic split into tens and ones.
+# One habit prevails, as in any collection of human solutions: greedy decoding follows it, and it is
+# not the most accurate one.
+HABITS = ((4, 2, 2, 2), 0.6)
 
 
 @dataclass(frozen=True)

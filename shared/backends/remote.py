@@ -20,10 +20,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, NoReturn
 
-from shared.decoder.sampler import SamplingParams
-from shared.json_files import shortened
-from shared.llm import Messages, Prompt
-from shared.openai_protocol import (
+from shared.backends.openai_protocol import (
     BadReply,
     NotServed,
     echoed,
@@ -35,8 +32,11 @@ from shared.openai_protocol import (
     sampling_arguments,
     to_output,
 )
+from shared.decoder.sampler import SamplingParams
+from shared.llm import Messages, Prompt
+from shared.loading.json_files import shortened
 from shared.solution import RequestOutput
-from shared.tokenizer import Tokenizer
+from shared.text.tokenizer import Tokenizer
 
 SHOWN = 200  # characters of a reply that an error message shows
 

@@ -6,19 +6,19 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from shared.added_tokens import TokenFinder
-from shared.byte_pairs import QWEN_PATTERN, BytePairs
-from shared.chat_template import ChatOptions, render_chat, render_prompt
-from shared.disguise import THINK_TAGS, Message
-from shared.folder_template import (
+from shared.loading.json_files import is_whole, read_json, require
+from shared.text.added_tokens import TokenFinder
+from shared.text.byte_pairs import QWEN_PATTERN, BytePairs
+from shared.text.chat_template import ChatOptions, render_chat, render_prompt
+from shared.text.disguise import THINK_TAGS, Message
+from shared.text.folder_template import (
     CHATML_TOKENS,
     Frame,
     check_template,
     frame_of,
     read_chat_template,
 )
-from shared.json_files import is_whole, read_json, require
-from shared.tokenizer_files import MAX_ID, Vocabulary, read_vocabulary
+from shared.text.tokenizer_files import MAX_ID, Vocabulary, read_vocabulary
 
 __all__ = ["QWEN_PATTERN", "Tokenizer"]
 

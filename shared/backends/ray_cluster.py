@@ -19,8 +19,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from shared.checkpoint import resolve_folder, weights_fingerprint
 from shared.llm import LLM
+from shared.loading.checkpoint import resolve_folder, weights_fingerprint
 from shared.threads import do_nothing, run_threads
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from shared.added_tokens import any_of
+from shared.text.added_tokens import any_of
 
 PRIVATE_USE = range(0xF0000, 0xFFFFE)  # characters without a meaning
 THINK_TAGS = frozenset({"<think>", "</think>"})

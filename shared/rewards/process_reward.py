@@ -1,6 +1,6 @@
-"""How good is a solution? A model as judge, and a process reward model that scores every step.
+"""A process reward model: it scores every step of a solution.
 
-A scorer sees the question and the solution, never the gold answer. The chapter on ranking
+It sees the question and the solution, never the gold answer. The chapter on ranking
 (ch03_best_of_n) puts them to use.
 
     ProcessRewardModel.from_folder()                              # the shipped one
@@ -9,95 +9,28 @@ A scorer sees the question and the solution, never the gold answer. The chapter 
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import SupportsFloat
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shared import prompts
-from shared.checkpoint import default_device, load_weights, resolve_folder
 from shared.decoder.generate import pad_right
 from shared.decoder.model import Decoder, ModelConfig
 from shared.engine.attention import Uncached
 from shared.engine.fast_paths import speed_up
 from shared.engine.model_thread import MODEL_THREAD
 from shared.engine.prefill import batches_by_length
-from shared.json_files import read_json
-from shared.llm import LLM
-from shared.solution import Cost
-from shared.tokenizer import Tokenizer
+from shared.loading.checkpoint import default_device, load_weights, resolve_folder
+from shared.loading.json_files import read_json
+from shared.text import prompts
+from shared.text.tokenizer import Tokenizer
 
-REWARD_FOLDER = Path(__file__).parent / "tiny" / "reward_model"
+REWARD_FOLDER = Path(__file__).parents[1] / "tiny" / "reward_model"
 BATCH_TOKENS = 8_192
-VERDICTS = ("Yes", "No")  # what a judge may say
 SEPARATED = "Qwen2ForProcessRewardModel"  # the architecture whose steps end in SEPARATOR
 SEPARATOR = "<extra_0>"
 SEPARATED_SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
-
-
-def checked(score: float, source: str) -> float:
-    """A score, if it is a finite number. Otherwise raises a ValueError that names its source.
-
-    Whoever compares, sorts or adds up scores checks them first. No comparison with NaN is true, so
-    `max` and `sorted` would return whatever stands first, without a word.
-    """
-    if not isinstance(score, SupportsFloat) or not math.isfinite(score):
-        raise ValueError(f"{source} is {score}, but a score must be a finite number")
-    return float(score)
-
-
-def checked_scores(scores: list[float], source: str, count: int) -> list[float]:
-    """The scores of `count` samples, each checked. Raises ValueError for another number of them."""
-    if len(scores) != count:
-        raise ValueError(f"there are {len(scores)} numbers ({source}) for {count} samples")
-    return [checked(score, f"{source} of sample {i}") for i, score in enumerate(scores, 1)]
-
-
-def judge(llm: LLM, question: str, solution: str) -> float:
-    """The probability that the model itself gives to "Yes" when asked if a solution is correct.
-
-    Of the two answers only: P(Yes) / (P(Yes) + P(No)). (Generative verifiers, Zhang 2024)
-    Raises ValueError if the model gives no probability. `judging_cost` says what it costs.
-    """
-    prompt = judge_prompt(llm, question, solution)
-    yes, no = (sum(llm.score(prompt, word)) for word in VERDICTS)
-    return share_of_yes(yes, no)
-
-
-def judge_prompt(llm: LLM, question: str, solution: str) -> list[int]:
-    """The token ids after which `judge` looks up "Yes" and "No"."""
-    messages = prompts.follow_up(prompts.ask(question), solution, prompts.JUDGE)
-    return llm.tokenizer.encode_chat(messages, enable_thinking=False)
-
-
-def share_of_yes(yes: float, no: float) -> float:
-    """P(Yes) / (P(Yes) + P(No)) from the two log-probabilities. Raises ValueError for NaN."""
-    share = 1 / (1 + math.exp(min(no - yes, 700.0)))  # e^710 would overflow
-    return checked(share, "the judge's probability of Yes")
-
-
-def judging_cost(llm: LLM, question: str, solutions: list[str]) -> Cost:
-    """What `judge` spends on these solutions."""
-    return asking_cost(llm, [judge_prompt(llm, question, solution) for solution in solutions])
-
-
-def asking_cost(llm: LLM, asked: list[list[int]]) -> Cost:
-    """The cost of looking up "Yes" and "No" after each of these prompts (token ids).
-
-    As everywhere, a prompt counts once, however many continuations follow. The words are scored
-    tokens, and each takes a forward pass. What the prefix cache saves is not known here, so no
-    token counts as reused.
-    """
-    words = [llm.tokenizer.encode(word) for word in VERDICTS]
-    return Cost(
-        prompt_tokens=sum(map(len, asked)),
-        scored_tokens=len(asked) * sum(map(len, words)),
-        forward_passes=len(asked) * len(words),
-        num_prompts=len(asked),
-    )
 
 
 class ProcessRewardModel(nn.Module):
@@ -225,22 +158,3 @@ def encode_separated(
         ids += [*tokenizer.encode(step), separator]
         ends.append(len(ids) - 1)
     return ids, ends
-
-
-def aggregate_scores(scores: list[float], method: str = "last") -> float:
-    """One number for a solution from its steps' scores: "min", "prod", "last" or "mean".
-
-    Raises ValueError for another method, for no scores, and for one that is not a number.
-    """
-    methods = {
-        "min": min,
-        "prod": math.prod,
-        "last": lambda steps: steps[-1],
-        "mean": lambda steps: sum(steps) / len(steps),
-    }
-    if method not in methods:
-        raise ValueError(f"aggregate_scores knows {', '.join(methods)}, not {method!r}")
-    if not scores:
-        raise ValueError("a solution without steps has no score")
-    steps = [checked(score, f"the score of step {i}") for i, score in enumerate(scores, 1)]
-    return methods[method](steps)
