@@ -1,0 +1,1 @@
+"""Problems, the one evaluation loop, its records, and the statistics, flags and plots."""
