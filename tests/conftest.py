@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,11 @@ def real_folder() -> Path:
     if not folder:
         pytest.skip("set REAL_QWEN_DIR to the folder of a real Qwen checkpoint to run this test")
     return Path(folder)
+
+
+@pytest.fixture
+def ctrl_c_works():
+    """SIGINT interrupts, although a background job is started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -63,14 +63,6 @@ def add_one(llm, problem, *, n=8, params=None) -> Solution:
     return solution(str(number + (number % 4 != 0)))
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c_works():
-    """A background job is started with SIGINT ignored, and so are its children."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def interrupt_main() -> None:
     """Press Ctrl-C."""
     signal.raise_signal(signal.SIGINT)
@@ -399,7 +391,7 @@ SCRIPT = """
 import argparse, signal, sys
 from shared import Solution
 from shared.evaluation import cli
-signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job
 def sample(llm, problem, *, n, params):
     out = llm.generate(problem.question, params)[0]
     return Solution("0", out.completions, out.cost)
@@ -423,7 +415,7 @@ def test_ctrl_c_ends_a_script_at_once_while_the_model_is_busy(tmp_path, random_f
     assert f"{400 - len(lines_of(path))} problems to go; run the same again" in message
 
 
-def test_interruption_keeps_what_is_finished_and_abandons_the_rest(tmp_path):
+def test_interruption_keeps_what_is_finished_and_abandons_the_rest(ctrl_c_works, tmp_path):
     path, never, asked = tmp_path / "run.jsonl", threading.Event(), []
 
     def stuck(llm, problem):
@@ -447,7 +439,7 @@ def test_interruption_keeps_what_is_finished_and_abandons_the_rest(tmp_path):
     assert sorted(asked) == list(range(13))
 
 
-def test_an_interruption_at_any_moment_loses_nothing_that_was_finished(tmp_path):
+def test_an_interruption_at_any_moment_loses_nothing_that_was_finished(ctrl_c_works, tmp_path):
     for number in range(0, 40, 2):
         path = tmp_path / f"{number}.jsonl"
 

@@ -151,7 +151,7 @@ def test_a_killed_workers_problems_are_done_by_the_other(two_cores, alone, tmp_p
         evaluate(sample, cluster, PROBLEMS)
 
 
-def test_ctrl_c_stops_what_the_workers_are_at(two_cores, alone, tmp_path):
+def test_ctrl_c_stops_what_the_workers_are_at(two_cores, alone, ctrl_c_works, tmp_path):
     cluster, log = RayCluster("tiny"), tmp_path / "log.txt"
 
     def press_ctrl_c() -> None:
@@ -177,6 +177,7 @@ def test_a_script_runs_on_a_cluster_and_goes_on_here(two_cores, alone, tmp_path,
     assert capsys.readouterr().out.splitlines()[-1] == there.summary_line()
     here = cli.run(sample, parser.parse_args(flags))
     assert here.records == there.records  # nothing about the cluster is a setting
+    assert there.settings["weights"] == here.settings["weights"] == alone.settings["weights"]
 
 
 def test_a_wrong_model_is_noticed_before_any_worker_starts():

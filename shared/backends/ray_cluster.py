@@ -121,7 +121,7 @@ class RayCluster:
         with self._lock:
             if not self.workers:
                 raise ConnectionError(
-                    f"every worker of the Ray cluster has died, the last one of {self._last_death}"
+                    f"every worker of the Ray cluster has died; the last said: {self._last_death}"
                 )
             worker = min(self.workers, key=self.workers.get)
             self.workers[worker] += 1
@@ -131,7 +131,7 @@ class RayCluster:
         """Give a dead worker nothing more to do."""
         with self._lock:
             if self.workers.pop(worker, None) is not None:
-                self._last_death = " ".join(str(error).split())
+                self._last_death = str(error).strip().splitlines()[-1]
                 log.warning("a worker died, %d are left: %s", len(self.workers), error)
 
 
