@@ -302,8 +302,13 @@ def all_settings(technique: Technique, llm: object, problems: list[Problem], mor
 
 
 def name_of(thing: object) -> str:
-    """A function's or class's name, or the class of an object: the same in every session."""
-    return getattr(thing, "__name__", type(thing).__name__)
+    """What settings call something that is not JSON: the same in every session.
+
+    Its `name` if it has one (a scorer, a verifier), else a function's or class's name, else the
+    class of an object.
+    """
+    name = getattr(thing, "name", None)
+    return name if isinstance(name, str) else getattr(thing, "__name__", type(thing).__name__)
 
 
 def fingerprint(problems: list[Problem]) -> str:
