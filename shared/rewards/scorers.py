@@ -67,7 +67,7 @@ class Certainty:
 
 @dataclass(frozen=True)
 class Judge:
-    """The probability of "Yes" when the model is asked whether a solution is correct (Zhang 2024)."""
+    """The probability of "Yes" when the model is asked if a solution is correct (Zhang 2024)."""
 
     name: str = "judge"
 
