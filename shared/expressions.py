@@ -30,6 +30,7 @@ _OPERATORS = {"cdot", "times", "div", "ast"}
 _SIGNS = {"pm", "mp"}
 _RELATIONS = {"le", "ge", "ne"}
 _CLOSING = {"(": ")", "[": "]", "{": "}", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil", "|": "|"}
+_OPERATOR = re.compile(r"[\\^+*/=<>]")
 _INDEX = "\x01"  # stands for a whole `_{…}`
 
 _TOKEN = re.compile(
@@ -49,11 +50,12 @@ _SIMPLER = [
         (rf"(\\[a-z]+{_INDEX}?)\^(?:\{{[^{{}}]*\}}|[0-9a-zA-Z])(?=\s*[\\a-zA-Z0-9({{])", r"\1"),
     ]
 ]
-# A route, a date or a score is no difference or quotient: `1-2-3`, `A-B-C`, `1/2/2024`; nor is
+# A route, a date or a score is no difference or quotient: `1-2-3`, `A - B - C`, `1/2/2024`; nor is
 # `2nd` a product.
 _CHAIN = re.compile(
-    r"[0-9]+([-/])[0-9]+(?:\1[0-9]+)+|[A-Z](?:-[A-Z]){2,}|[0-9]+(?:st|nd|rd|th)"
+    r"[0-9]+ ?([-/]) ?[0-9]+(?: ?\1 ?[0-9]+)+|[A-Z](?: ?- ?[A-Z]){2,}|[0-9]+(?:st|nd|rd|th)"
 )
+_ORDER = re.compile(r"[<>]|\\(?:le|ge|ne)(?![a-zA-Z])")
 _BARE_LETTERS = re.compile(r"[a-zA-Z]{2,}")
 
 MAX_CHARS = 300
@@ -77,8 +79,13 @@ def is_tractable(text: str) -> bool:
 
 
 def is_expression(text: str) -> bool:
-    """Whether a text is one mathematical expression, equation or inequality (not a list)."""
+    """Whether a text is one mathematical expression, equation or inequality (not a list).
+
+    An inequality of numbers (`1 < 2`) is none: algebra would compare only whether it holds.
+    """
     if _CHAIN.fullmatch(text) or _BARE_LETTERS.fullmatch(text):
+        return False
+    if _ORDER.search(text) and not has_variable(text):
         return False
     text = _MATRIX.sub(_as_operand, text)
     for pattern, replacement in _SIMPLER:
@@ -133,8 +140,9 @@ class _Reader:
         after_number = self.after_operand and self.last_kind == "number"
         if after_number and not self.spaced and self.last == "0":  # `0xff`
             return False
-        if self.after_operand and self.spaced and self.last_kind == "letters":  # `A B`
-            return False
+        if self.after_operand and self.spaced and self.last_kind == "letters":
+            if not _OPERATOR.search(self.text):  # `A B`, but `\\pi r h`
+                return False
         # No two anagrams are both in alphabetical order, and few words are.
         may_be_word = len(token) > 2 or (len(token) == 2 and after_number and self.spaced)
         if may_be_word and not all(x < y for x, y in zip(token.lower(), token.lower()[1:])):
@@ -246,7 +254,7 @@ def as_items(text: str) -> Items | None:
         return Items("set", _plus_and_minus(_split_list(text[2:-2].strip())))
     if text[:1] in ("(", "[") and text[-1:] in (")", "]") and _encloses(text):
         items = _split_list(text[1:-1].strip())
-        return Items(text[0] + text[-1], items) if len(items) > 1 else None
+        return Items(_brackets(text, items), items) if len(items) > 1 else None
     union = split_outside(text, _UNION)
     if len(union) > 1:
         return Items("union", union)
@@ -300,13 +308,19 @@ def _plus_and_minus(items: list[str]) -> list[str]:
     r"""`1 \pm x` as the two that it stands for."""
     both = []
     for item in items:
-        if item.count(r"\pm") == 1:
-            both += [
-                item.replace(r"\pm", sign).replace(r"\mp", other) for sign, other in ("+-", "-+")
-            ]
+        if item.count(r"\pm") == 1 and r"\{" not in item:
+            both.append(item.replace(r"\pm", "+").replace(r"\mp", "-"))
+            both.append(item.replace(r"\pm", "-").replace(r"\mp", "+"))
         else:
             both.append(item)
     return both
+
+
+def _brackets(text: str, items: list[str]) -> str:
+    """The brackets around a list; infinity at the end of an interval is outside in any case."""
+    first = "(" if re.fullmatch(r"- ?\\infty", items[0]) else text[0]
+    last = ")" if re.fullmatch(r"[+]? ?\\infty", items[-1]) else text[-1]
+    return first + last
 
 
 def _encloses(text: str) -> bool:

@@ -12,14 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from shared.equations import split_equation
 from shared.expressions import is_mathematical
+from shared.last_value import last_value
 from shared.numerals import changes_number, to_number, without_unit
-from shared.tex import canonical
+from shared.tex import FORMULA, canonical, without_delimiters
 
-MAX_CHARS = 500  # of a claim or of a value in prose
+MAX_CHARS = 500  # of a claim
 MAX_CLAIMS = 50  # that are tried, from the last one on
-MAX_NUMBERS = 50
 
 
 def extract_answer(text: str, *, is_whole: bool = True) -> str | None:
@@ -70,7 +69,8 @@ _IS = (
 _CLAIM = re.compile(
     # `####` alone is also a heading in Markdown: it counts before a single word with a digit.
     r"####(?=[ \t]*[^\s#]{0,40}[0-9][^\s#]{0,40}[ \t\r]*$)"
-    r"|\banswers?\b[*_`\"']{0,4}\s{0,3}(?:\([^()\n]{0,40}\))?[*_`]{0,4}\s{0,3}"
+    r"|\b(?:answers?|ans|correct (?:option|choice))\b(?: (?:choice|option|letter))?[*_`\"']{0,4}"
+    r"\s{0,3}(?:\([^()\n]{0,40}\))?[*_`]{0,4}\s{0,3}"
     rf"(?:(?:to|of|for)\b[^.:=\n]{{0,80}}?\s)?(?:{_IS}|:|=|->|→|⇒)"
     r"|\*\*(?:final )?answers?\*\*(?=[ \t]+\w)"
     # a heading of its own
@@ -81,16 +81,10 @@ _CLAIM = re.compile(
 _TAG = re.compile(r"<answer>", re.IGNORECASE)
 _TAG_END = re.compile(r"</answer>|\Z", re.IGNORECASE)
 _OPENS = re.compile(r"(?:[\s*_`\"':>}]|(?<=\n)[ \t]*[-•][ \t]+)*")
-_FORMULA = (
-    r"\$\$.{1,400}?\$\$|\$(?!\s)[^$\n]{1,400}?(?<!\s)\$(?![0-9])|\\\(.{1,400}?\\\)"
-    r"|(?<!\\)\\\[.{1,400}?\\\]|\\begin\{(?P<name>\w+\*?)\}.{1,400}?\\end\{(?P=name)\}"
-)
-_FORMULAS = re.compile(_FORMULA, re.DOTALL)
 _FORMULA_OR_END = re.compile(
-    rf"(?P<formula>{_FORMULA})|\n|\*\*|</|\.(?=\s|$)|;(?=\s+[A-Za-z]|\s*$)|\?|!(?=\s*$|\s+[A-Z\n])",
+    rf"(?P<formula>{FORMULA.pattern})|\n|\*\*|</|\.(?=\s|$)|;(?=\s+[A-Za-z]|\s*$)|\?|!(?=\s*$|\s+[A-Z\n])",
     re.DOTALL,
 )
-_DELIMITERS = re.compile(r"(?<!\\)\\[()\[\]]|\\?\$")
 _MATH_WORD = r"and|or|pi|sqrt|sin|cos|tan|log|ln|infinity"
 _WORD = re.compile(rf"(?<![\\A-Za-z0-9])(?:(?!(?:{_MATH_WORD})\b)[A-Za-z]{{2,}}|a(?= [a-z]{{2}}))")
 _FILLERS = set(
@@ -123,7 +117,7 @@ def _claimed(text: str) -> str | None:
     """The answer at the beginning of a text, up to the end of the sentence."""
     end = next((m.start() for m in _FORMULA_OR_END.finditer(text) if not m["formula"]), len(text))
     sentence = text[:end]
-    claim = _stripped(_DELIMITERS.sub("", sentence))
+    claim = _stripped(without_delimiters(sentence))
     return _leading_value(claim) or _formula_in(sentence) or _wording(claim)
 
 
@@ -188,8 +182,8 @@ def _changing_words(text: str) -> str:
 
 def _formula_in(sentence: str) -> str | None:
     """The first formula of a sentence that is marked as one and is an answer."""
-    for match in _FORMULAS.finditer(sentence):
-        content = _stripped(_DELIMITERS.sub("", match[0]))
+    for match in FORMULA.finditer(sentence):
+        content = _stripped(without_delimiters(match[0]))
         if is_mathematical(canonical(content)):
             return content
     return None
@@ -202,127 +196,3 @@ def _wording(claim: str) -> str | None:
     if number is None or re.fullmatch(r"[A-Z][a-z]+ [0-9]+", claim):  # `Room 101`
         return claim or None
     return _leading_value(claim[number.start() :])
-
-
-# --- The last value -------------------------------------------------------------------------------
-
-# [0-9] and not \d, which also matches the digits of other scripts.
-_DECIMAL = r"(?:(?:[0-9]{1,3}(?:,[0-9]{3}){1,9}(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
-_FRACTION = r"\\[dt]?frac\s?(?:\{[0-9]+\}|[0-9])\s?(?:\{[0-9]+\}|[0-9])"
-_NUMBER = re.compile(
-    r"(?<![\w^])(?P<sign>[-+\u2212]?)(?:\\?[$€£¥])?(?P<size>"
-    rf"(?:(?:[0-9]+ ?)?{_FRACTION}|[0-9]+ [0-9]+/[0-9]+|{_DECIMAL}(?: ?/ ?[0-9]+)?)"
-    r"(?:_[0-9]+|_\{[0-9]+\})?(?: ?\\?%)?)"
-)
-_JOINS = {"+", "*", "/", "×", "·", "^", r"\times", r"\cdot", r"\div", "÷"}
-_RANGE = re.compile(r"[0-9.,]+[-–]([0-9.,]+)")
-_TIME_OR_DATE = re.compile(r"[0-9]{1,2}(?::[0-9]{2}){1,2}|[0-9]+([-/.])[0-9]+\1[0-9]+")
-_ONLY_EXPONENTS = re.compile(r"(?:[^0-9]|[\^_][0-9]|[\^_]\{[^{}]*\})*")
-
-
-def last_value(text: str) -> str | None:
-    """The last number of a text, or the formula, time or tuple that it is a piece of."""
-    rejected = len(text)  # nothing behind this place is an answer
-    for digits in reversed(list(re.finditer("[0-9]+", text))[-MAX_NUMBERS:]):
-        if digits.end() > rejected:
-            continue
-        start = max(0, digits.start() - MAX_CHARS)
-        window, place = text[start : digits.end() + MAX_CHARS], digits.start() - start
-        value = _formula_value(window, place) or _prose_value(window, place)
-        if value:
-            return value
-    return None
-
-
-def _formula_value(text: str, place: int) -> str | None:
-    """The value of the formula, marked as one, in which this place lies."""
-    for match in _FORMULAS.finditer(text):
-        if match.start() < place < match.end():
-            return _value_of(_DELIMITERS.sub("", match[0]))
-    return None
-
-
-def _prose_value(text: str, place: int) -> str | None:
-    """The value around this place in plain text."""
-    line_start = text.rfind("\n", 0, place) + 1
-    line = text[line_start:].partition("\n")[0]
-    place -= line_start
-    words = list(re.finditer(r"\S+", line))
-    middle = next(i for i, word in enumerate(words) if word.end() > place)
-    alone = middle, middle
-    ranges = [_enclosed(words, middle), _joined(words, middle)]
-    for first, last in [*(each for each in ranges if each != alone), alone]:
-        value = _value_of(line[words[first].start() : words[last].end()], line[words[last].end() :])
-        if value:
-            return value
-    matches = list(_NUMBER.finditer(words[middle][0]))
-    return _number(matches[-1]) if matches else None
-
-
-def _joined(words: list[re.Match], middle: int) -> tuple[int, int]:
-    """The range of words that operators join to the middle one: `3 + 4`, `1 1/2`, `2x - 5`."""
-    first = last = middle
-    while first >= 2 and (
-        words[first - 1][0] in _JOINS
-        or (words[first - 1][0] == "-" and re.search("[a-z]", words[first - 2][0]))
-    ):
-        first -= 2
-    while last + 2 < len(words) and words[last + 1][0] in _JOINS:
-        last += 2
-    if words[last + 1 : last + 2] and re.match(r"\\?%", words[last + 1][0]):
-        last += 1
-    is_fraction = re.match(r"[0-9]+/[0-9]+|\\[dt]?frac", words[middle][0])
-    if first == middle > 0 and is_fraction and words[middle - 1][0].isdigit():
-        first -= 1
-    return first, last
-
-
-def _enclosed(words: list[re.Match], middle: int) -> tuple[int, int]:
-    """The range of words up to the brackets that open and close around the middle one."""
-
-    def balance(first: int, last: int) -> int:
-        text = "".join(word[0] for word in words[first : last + 1])
-        return sum(char in "([{" for char in text) - sum(char in ")]}" for char in text)
-
-    first = last = middle
-    while balance(first, last) < 0 and first > 0 and middle - first < 20:
-        first -= 1
-    while balance(first, last) > 0 and last + 1 < len(words) and last - middle < 20:
-        last += 1
-    return first, last
-
-
-def _value_of(text: str, following: str = "") -> str | None:
-    """What a formula or some joined words come to: after the last `=`, without unit."""
-    text = text.strip(" \t\r\n*_`\"'?").rstrip(".,;:*_`\"'").rstrip("$€£¥")
-    if text.endswith("!") and not re.match(r"\s+[a-z]", following):  # `18.90!` is no factorial
-        text = text.rstrip("!")
-    while text[-1:] in (")", "]") and text.count(")") + text.count("]") > text.count(
-        "("
-    ) + text.count("["):
-        text = text[:-1].rstrip(".,;:!?")
-    while text[:1] in ("(", "[") and text.count("(") + text.count("[") > text.count(
-        ")"
-    ) + text.count("]"):
-        text = text[1:]
-    if len(text) > MAX_CHARS or _ONLY_EXPONENTS.fullmatch(text):
-        return None
-    if match := _RANGE.fullmatch(text):
-        return match[1]
-    name, value = split_equation(text)
-    if name is not None and len(text.split("=")) == 2 + name.count("="):
-        text = value.strip()
-    if match := _NUMBER.fullmatch(re.sub("(?<=[0-9])[smhgLlD]$", "", text)):  # `45s`
-        return _number(match)
-    plain = canonical(text)
-    bare = without_unit(plain)
-    if to_number(bare.rstrip("% ")) is not None:
-        match = _NUMBER.match(text)
-        return _number(match) if match and bare != plain else text
-    if is_mathematical(bare) or _TIME_OR_DATE.fullmatch(plain):
-        return text
-    return None
-
-
-def _number(match: re.Match) -> str:
-    return match["sign"].replace("\u2212", "-").strip("+") + match["size"]

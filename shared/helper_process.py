@@ -152,7 +152,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def main(job: str) -> None:
-    """Load the job, then answer: a JSON line `[seconds, …]` in, a JSON line out, until input ends."""
+    """Load the job, then answer until input ends: a JSON line `[seconds, …]` in, one line out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     replies, sys.stdout = sys.stdout, sys.stderr  # a library's print must not enter the protocol
     logging.disable(logging.CRITICAL)  # math_verify warns that its own timeouts are off

@@ -45,9 +45,7 @@ def to_number(text: str) -> Fraction | None:
         return Fraction(int(match["digits"], 0)) * (-1 if match["sign"] else 1)
     if match := _REPEATING.fullmatch(text):
         first, again = match["first"], match["again"]
-        value = Fraction(int((match["whole"] or "0") + first)) + Fraction(
-            int(again), 10 ** len(again) - 1
-        )
+        value = int((match["whole"] or "0") + first) + Fraction(int(again), 10 ** len(again) - 1)
         return value / 10 ** len(first) * (-1 if match["sign"] else 1)
     if (match := _RATIO.fullmatch(text)) and not _TIME.fullmatch(text) and int(match[2]):
         return Fraction(int(match[1]), int(match[2]))
@@ -82,19 +80,26 @@ _CARDINALS |= {word: 10 * value for value, word in enumerate(_TENS, 2)}
 _SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9}
 _SCALES |= {"trillion": 10**12, "dozen": 12}
 _SCALES |= {word + "s": value for word, value in _SCALES.items()}
-_PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7}
-_PARTS |= {"eighth": 8, "ninth": 9, "tenth": 10, "hundredth": 100, "thousandth": 1000}
-_PARTS |= {"millionth": 10**6, "billionth": 10**9}
+_PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "eighth": 8, "ninth": 9}
+_PARTS |= {"twelfth": 12}  # no `second`: that is a unit of time
+_PARTS |= {_ONES[value] + "th": value for value in (6, 7, 10, 11, *range(13, 20))}
+_PARTS |= {word[:-1] + "ieth": 10 * value for value, word in enumerate(_TENS, 2)}
+_PARTS |= {word + "th": value for word, value in _SCALES.items() if word[-1] == "d" or value > 1000}
 _PARTS |= {word + "s": value for word, value in _PARTS.items()} | {"halves": 2}
 _POWERS = {"squared": 2, "cubed": 3}
-# Together with the above: words after which a number is another number, or none.
-_OTHERS = (
-    "and or a.m p.m am pm o'clock bc bce ad factorial mod modulo remainder power root inverse "
-    "reciprocal doubled tripled twice double triple point repeating recurring base binary octal "
-    "hex hexadecimal percent below minus plus negative choose k score grand gross lakh crore mil "
-    "mn bn tn infinity pi sqrt log ln sin cos tan is are was if when where unless not no"
+_DATES = (
+    "january february march april may june july august september october november december jan feb "
+    "mar apr jun jul aug sep sept oct nov dec monday tuesday wednesday thursday friday saturday "
+    "sunday am pm a.m p.m o'clock bc bce ad ce north south east west"
 ).split()
-_CHANGES = frozenset({*_CARDINALS, *_SCALES, *_PARTS, *_POWERS, *_OTHERS})
+_OTHERS = (
+    "and or is are was if when where unless not no factorial mod modulo remainder power root "
+    "inverse reciprocal doubled tripled twice double triple point repeating recurring base binary "
+    "octal hex hexadecimal percent permille basis below under minus plus negative choose k score "
+    "grand gross lakh lakhs crore crores mil mn bn tn infinity pi sqrt log ln sin cos tan"
+).split()
+_CHANGES = frozenset({*_CARDINALS, *_SCALES, *_PARTS, *_POWERS, *_DATES, *_OTHERS})
+_CHANGES |= {word + "s" for word in (*_ONES, "sixe")} | {word[:-1] + "ies" for word in _TENS}
 _ILLIONS = re.compile("[a-z]*illi(?:on|onth|ard)s?")  # those that are not above are changes too
 
 # Units that are shorter than a word with a vowel. No single letters: `5 m` may be a product.
@@ -102,14 +107,16 @@ _SHORT_UNITS = frozenset(
     "mm cm dm km in ft yd yds mi mg kg ml mL lb lbs oz hr hrs yr yrs min mins mph kph rpm Hz kHz "
     "MHz kW kWh kJ Pa kPa KB MB GB TB sq cu pt pts USD EUR GBP mol".split()
 )
-_NO_PRODUCTS = frozenset("mm cm dm km ft in sq cu".split())  # after a letter: `2x cm`, but `\\pi hr`
-_PER = re.compile(r"(?:[cdkm]?m|mi|ft|k?g|mg|[mk]?L|[mk]?l|k?J|k?W)/(?:s|h|hr|min|L|l|m|cm|kg|m[lL])")
+_AFTER_LETTERS = frozenset("mm cm dm km ft in sq cu".split())  # `2x cm`, but not `\\pi hr`
+_PER = re.compile(
+    "(?:[cdkm]?m|mi|ft|k?g|mg|[mk]?L|[mk]?l|k?J|k?W)/(?:s|h|hr|min|L|l|m|cm|kg|m[lL])"
+)
 _POWER = r"(?:\s*\^\s*(?:-?[0-9]|\{\s*-?[0-9]\s*\}))?"
 _LAST_WORD = re.compile(
     r"(?:(?<![\\A-Za-z])(?P<word>[A-Za-z]+(?:['./-][A-Za-z]+)*)\.?|"
-    rf"\\text\{{(?P<text>[A-Za-z /.'^0-9-]*[A-Za-z]+[A-Za-z /.'^0-9-]*)\}}){_POWER}$"
+    rf"\\text\{{(?P<text>(?=[^{{}}]*[A-Za-z])[A-Za-z /.'^0-9-]*)\}}){_POWER}$"
 )
-_NUMERAL = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?|\.[0-9]+|[0-9]+/[0-9]+"
+_NUMERAL = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?|\.[0-9]+|[0-9]+/[1-9][0-9]*"
 _COUNTED = re.compile(rf"(?P<sign>-?) ?(?P<numeral>{_NUMERAL})? ?(?P<words>[a-z][a-z' -]*)")
 
 
@@ -145,7 +152,7 @@ def _is_unit_word(word: str, before: str, is_followed: bool) -> bool:
         return follows_number and word in _SHORT_UNITS  # `5cm`
     if "/" in word and not _PER.fullmatch(word):
         return all(_is_unit_word(part, before, is_followed) for part in word.split("/"))
-    if word in _NO_PRODUCTS or follows_number and (word in _SHORT_UNITS or "/" in word):
+    if word in _AFTER_LETTERS or follows_number and (word in _SHORT_UNITS or "/" in word):
         return True
     return len(word) > (1 if is_followed else 2) and re.search("[aeiouyAEIOUY]", word) is not None
 
@@ -170,7 +177,7 @@ def read_number_words(text: str) -> Fraction | None:
         value, used = value * _SCALES[words[used]], used + 1
     if words[used : used + 1] and words[used] in _PARTS:
         value, used = value / _PARTS[words[used]], used + 1
-    elif words[used : used + 1] and words[used] in _POWERS:
+    elif words[used : used + 1] and words[used] in _POWERS and not match["sign"]:
         value, used = value ** _POWERS[words[used]], used + 1
     if any(map(changes_number, words[used:])) or (match["numeral"] and used == start):
         return None
@@ -178,7 +185,7 @@ def read_number_words(text: str) -> Fraction | None:
 
 
 def _read_cardinal(words: list[str]) -> tuple[Fraction | None, int]:
-    """The number that the first words say, and how many they are: `one hundred twenty` -> 120, 3."""
+    """The number that the first words say, and how many: `one hundred twenty eggs` -> 120, 3."""
     if words[0] in ("a", "an") and words[1:2] and words[1] in _SCALES | _PARTS:
         return Fraction(1), 1
     if words[0] == "half":

@@ -24,27 +24,30 @@ _SYMBOLS = {
     **{"∠": r"\angle ", "△": r"\triangle ", "≈": r"\approx ", "→": r"\to ", "°": "", "º": ""},
     **{"⟨": r"\langle ", "⟩": r"\rangle ", "⌊": r"\lfloor ", "⌋": r"\rfloor "},
 }
-_GREEK = {
-    chr(code): "\\"
-    + unicodedata.name(chr(code)).split()[-1].lower().replace("lamda", "lambda")
-    + " "
-    for code in range(0x3B1, 0x3CA)
-    if code != 0x3C2  # the other small sigma
-} | {
+_GREEK_NAMES = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho  "
+    "sigma tau upsilon phi chi psi omega"
+).split(" ")  # in the order of Unicode, with a gap for the other small sigma
+_GREEK = {chr(0x3B1 + i): f"\\{name} " for i, name in enumerate(_GREEK_NAMES) if name}
+_GREEK |= {
     letter: f"\\{name} "
     for letter, name in zip("ΓΔΘΛΠΣΦΨΩ", "Gamma Delta Theta Lambda Pi Sigma Phi Psi Omega".split())
 }
 _SCRIPTS = re.compile(rf"([{''.join(_SUPERSCRIPTS)}]+)|([{''.join(_SUBSCRIPTS)}]+)")
 
 _SIZES = (
-    "left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|script(?:script)?style|limits|nolimits"
+    "left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|scriptscriptstyle|limits"
+    "|nolimits|normalsize|small|large|Large|LARGE|huge|Huge"
 )
 _FONTS = (
     "boldsymbol|bm|pmb|mathbf|mathit|mathsf|mathtt|mathnormal|boldmath|unboldmath|bf|rm|it|sf|tt"
+    "|underline|uline|boxed|fbox|ensuremath"
 )
-_LOOKS = "underline|uline|boxed|fbox|ensuremath|normalsize|large|Large|LARGE|huge|Huge|small"
 _TEXTS = "text(?:bf|it|rm|sf|sl|tt|up|md|normal)?|mathrm|mbox|hbox|emph"
-_SPACES = r"\\[,;:> /]|~|\\(?:quad|qquad|enspace|thinspace|medspace|thickspace|hfill|hfil|newline)(?![a-zA-Z])"
+_SPACES = (
+    r"\\[,;:> /]|~|\\(?:quad|qquad|enspace|thinspace|medspace|thickspace|hfill|hfil|newline)"
+    r"(?![a-zA-Z])"
+)
 _FUNCTIONS = "sqrt|sin|cos|tan|cot|csc|log|ln|exp|arcsin|arccos|arctan"  # `sec` is also a unit
 _REWRITES = [
     (re.compile(pattern), replacement)
@@ -55,7 +58,7 @@ _REWRITES = [
         (rf"(?<!\\)(?:{_SPACES})", " "),
         (r"\\[hv]space\*?\s*\{[^{}]*\}", " "),
         (r"\\(?:textcolor|colorbox|color)\s*(?:\[[^\[\]]*\])?\s*\{[^{}]*\}", ""),
-        (rf"\\(?:{_SIZES}|{_FONTS}|{_LOOKS})(?![a-zA-Z])\s*", ""),
+        (rf"\\(?:{_SIZES}|{_FONTS})(?![a-zA-Z])\s*", ""),
         (rf"\\(?:{_TEXTS})\s*(?=\{{)", r"\\text"),
         (r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|\\degree(?![a-z])", ""),
         (r"(?<=[0-9])\{,\}(?=[0-9])", ","),
@@ -84,9 +87,22 @@ _REWRITES = [
 ]
 
 
+# What is marked as a formula, up to a length that keeps the search linear.
+FORMULA = re.compile(
+    r"\$\$.{1,400}?\$\$|\$(?!\s)[^$\n]{1,400}?(?<!\s)\$(?![0-9])|\\\(.{1,400}?\\\)"
+    r"|(?<!\\)\\\[.{1,400}?\\\]|\\begin\{(?P<name>\w+\*?)\}.{1,400}?\\end\{(?P=name)\}",
+    re.DOTALL,
+)
+
+
+def without_delimiters(text: str) -> str:
+    r"""Without the marks of formulas: `$x$`, `\(x\)`, `\[x\]` -> `x`."""
+    return re.sub(r"(?<!\\)\\[()\[\]]|\\?\$", "", text)
+
+
 def canonical(text: str) -> str:
     """The text in one spelling, on one line, without currency signs and final punctuation."""
-    text = text.strip().strip('*`"“”').translate(_TABLE)
+    text = text.translate(_TABLE).strip().strip('*`"“”')
     text = _SCRIPTS.sub(_script, text)
     text = " ".join(unicodedata.normalize("NFKC", text).split())
     for pattern, replacement in _REWRITES:
