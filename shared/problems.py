@@ -18,6 +18,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import numbers
 import os
 import random
 import re
@@ -195,10 +196,12 @@ def plain(value: object) -> object:
         return {plain(key): plain(content) for key, content in value.items()}
     if isinstance(value, list | tuple | set):
         return type(value)(plain(content) for content in value)
-    for kind in (bool, int, float):
-        if isinstance(value, kind):
+    if value is None or isinstance(value, bool):
+        return value
+    for abstract, kind in ((numbers.Integral, int), (numbers.Real, float)):  # NumPy's, fractions
+        if isinstance(value, abstract):
             return kind(value)
-    return None if value is None else str(value)
+    return str(value)
 
 
 def gym_dataset(task: str, size: int, seed: int) -> Sequence[dict]:
