@@ -109,31 +109,6 @@ def load_problems(
     return problems[:limit]
 
 
-def grade(problem: Problem, predicted: str | None) -> bool | None:
-    """Whether an answer is right; None where that could not be decided.
-
-    A problem of reasoning-gym is graded by its task's own scorer, whose full marks count as right
-    (some scorers are lenient: `gym:gsm_symbolic` overlooks a minus sign). An answer in TeX is
-    offered without it too. All other problems are graded by `compare_answers`.
-    """
-    if predicted is None or not problem.source.startswith("gym:"):
-        return compare_answers(predicted, problem.answer)
-    task, metadata = problem.source.removeprefix("gym:"), repr(problem.metadata)
-    verdicts = (
-        scorers.ask(task, problem.question, problem.answer, metadata, spelling)
-        for spelling in dict.fromkeys((predicted, without_tex(predicted)))
-    )
-    return any_of(verdicts)
-
-
-def without_tex(answer: str) -> str:
-    r"""`\text{Monday}` -> `Monday`, `$\$1{,}000$` -> `1000`; a text without TeX as it is."""
-    if re.search(r"[\\$]", answer):
-        answer = unwrap_text(canonical(answer))
-    is_number = re.fullmatch(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?", answer)
-    return answer.replace(",", "") if is_number else answer
-
-
 def check_split(name: str, split: str, allowed: tuple[str, ...]) -> None:
     """Raise ValueError unless the set has this split."""
     if split not in allowed:
@@ -345,3 +320,31 @@ def fault_of(record: object) -> str | None:
     if isinstance(answer, bool) or not isinstance(answer, str | int | float):
         return "needs a text or a number in the field 'answer'"
     return None
+
+
+# --- Grading --------------------------------------------------------------------------------------
+
+
+def without_tex(answer: str) -> str:
+    r"""`\text{Monday}` -> `Monday`, `$\$1{,}000$` -> `1000`; a text without TeX as it is."""
+    if re.search(r"[\\$]", answer):
+        answer = unwrap_text(canonical(answer))
+    is_number = re.fullmatch(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?", answer)
+    return answer.replace(",", "") if is_number else answer
+
+
+def grade(problem: Problem, predicted: str | None) -> bool | None:
+    """Whether an answer is right; None where that could not be decided.
+
+    A problem of reasoning-gym is graded by its task's own scorer, whose full marks count as right
+    (some scorers are lenient: `gym:gsm_symbolic` overlooks a minus sign). An answer in TeX is
+    offered without it too. All other problems are graded by `compare_answers`.
+    """
+    if predicted is None or not problem.source.startswith("gym:"):
+        return compare_answers(predicted, problem.answer)
+    task, metadata = problem.source.removeprefix("gym:"), repr(problem.metadata)
+    verdicts = (
+        scorers.ask(task, problem.question, problem.answer, metadata, spelling)
+        for spelling in dict.fromkeys((predicted, without_tex(predicted)))
+    )
+    return any_of(verdicts)
