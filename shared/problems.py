@@ -4,6 +4,7 @@
     load_problems("word:hard")                more changes than the shipped model was trained on
     load_problems("gsm8k")                    1,319 test problems, downloaded once; also "train"
     load_problems("math500")                  500 test problems, downloaded once
+    load_problems("math500:100")              20 of each of its five levels (`level_sample`)
     load_problems("gym:gsm_symbolic")         any task of the reasoning-gym package
     load_problems("folder/mine.jsonl")        a file: one {"question": …, "answer": …} a line
 
@@ -94,15 +95,16 @@ def load_problems(
         return gym_problems(name, split, limit or GENERATED_LIMIT, seed)
     if name == "gsm8k":
         problems = read_problems(gsm8k_file(split), name, split)
-    elif name == "math500":
-        problems = read_problems(math500_file(split), name, split)
+    elif name in ("math500", "math500:100"):
+        problems = read_problems(math500_file(split), "math500", split)
+        problems = problems if name == "math500" else level_sample(problems)
     elif Path(name).suffix.lower() in (".jsonl", ".json"):
         check_split(name, split, ("test",))
         problems = read_problems(Path(name), Path(name).stem)
     else:
         raise ValueError(
-            f"unknown problem set {name!r}; give word, word:hard, gsm8k, math500, gym:<task> "
-            "or the path of a .jsonl or .json file"
+            f"unknown problem set {name!r}; give word, word:hard, gsm8k, math500, math500:100, "
+            "gym:<task> or the path of a .jsonl or .json file"
         )
     if seed != 0:
         random.Random(seed).shuffle(problems)
@@ -230,6 +232,18 @@ def math500_file(split: str) -> Path:
         return Path(hf_hub_download("HuggingFaceH4/MATH-500", "test.jsonl", repo_type="dataset"))
     except OSError as error:
         raise download_error("MATH-500", error) from error
+
+
+def level_sample(problems: list[Problem], per_level: int = 20) -> list[Problem]:
+    """The same few problems of each level, whoever draws them: those whose ids hash lowest.
+
+    The levels take turns, so that every beginning of the list is balanced too.
+    """
+    by_level: dict[int, list[Problem]] = {}
+    for problem in sorted(problems, key=lambda p: hashlib.sha256(p.id.encode()).hexdigest()):
+        by_level.setdefault(problem.metadata["level"], []).append(problem)
+    drawn = (by_level[level][:per_level] for level in sorted(by_level))
+    return [problem for turn in zip(*drawn) for problem in turn]
 
 
 def download_error(name: str, reason: OSError | str) -> OSError:
