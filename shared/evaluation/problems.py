@@ -19,15 +19,19 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import numbers
 import os
 import random
+import re
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shared.evaluation.word_problems import sample_problem
-from shared.grading.answers import answers_match
+from shared.grading.answers import any_of, compare_answers
+from shared.grading.helper_process import Helper
+from shared.grading.tex import canonical, unwrap_text
 
 SPLITS = ("test", "dev", "train")
 GENERATED_LIMIT = 400  # problems of a generated set, where no limit is given
@@ -43,6 +47,9 @@ GSM8K_SHA256 = {
     "test": "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14",
     "train": "17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465",
 }
+
+SCORER_SECONDS = 5.0  # for one answer; it includes making the task's data set
+scorers = Helper("gym_worker.py", SCORER_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -131,8 +138,9 @@ def word_problems(name: str, split: str, limit: int, seed: int) -> list[Problem]
 def gym_problems(name: str, split: str, limit: int, seed: int) -> list[Problem]:
     """The first `limit` problems of a reasoning-gym task at its default difficulty.
 
-    They are graded like all others, by `answers_match`: choose tasks whose answer is a number or
-    a short text. Split "test" with seed 0 is what the package itself gives for seed 0.
+    `grade` asks the task's own scorer. Where a task accepts many answers and names none as gold,
+    its example is the answer; without an example it is refused. Split "test" with seed 0 is what
+    the package itself gives for seed 0.
     """
     check_split(name, split, SPLITS)
     # Problem i of the package's seed s is problem 0 of seed s + i: keep the seeds far apart.
@@ -143,11 +151,34 @@ def gym_problems(name: str, split: str, limit: int, seed: int) -> list[Problem]:
     problems = []
     for i in range(limit):
         item = dataset[i]
-        if item["answer"] is None:
+        answer, metadata = gold_of(item), plain(item["metadata"])
+        if answer is None:
             raise ValueError(f"{name}: this task accepts many answers and states none to compare")
         id = f"{name}/{split}/{seed}/{i}"
-        problems.append(Problem(item["question"], str(item["answer"]), id, name, item["metadata"]))
+        problems.append(Problem(item["question"], answer, id, name, metadata))
     return problems
+
+
+def gold_of(item: dict) -> str | None:
+    """The answer that a reasoning-gym item states, or its example where it accepts many."""
+    examples = ("example_answer", "example_correct_answer", "possible_answer")
+    known = (item["metadata"][name] for name in examples if name in item["metadata"])
+    answer = next(known, None) if item["answer"] is None else item["answer"]
+    return json.dumps(answer) if isinstance(answer, dict) else answer and str(answer)
+
+
+def plain(value: object) -> object:
+    """Metadata with Python's own types only (tuples stay tuples), so that its repr can be read."""
+    if isinstance(value, dict):
+        return {plain(key): plain(content) for key, content in value.items()}
+    if isinstance(value, list | tuple | set):
+        return type(value)(plain(content) for content in value)
+    if value is None or isinstance(value, bool):
+        return value
+    for abstract, kind in ((numbers.Integral, int), (numbers.Real, float)):  # NumPy's, fractions
+        if isinstance(value, abstract):
+            return kind(value)
+    return str(value)
 
 
 def gym_dataset(task: str, size: int, seed: int) -> Sequence[dict]:
@@ -305,6 +336,29 @@ def fault_of(record: object) -> str | None:
     return None
 
 
+# --- Grading --------------------------------------------------------------------------------------
+
+
+def without_tex(answer: str) -> str:
+    r"""`\text{Monday}` -> `Monday`, `$\$1{,}000$` -> `1000`; a text without TeX as it is."""
+    if re.search(r"[\\$]", answer):
+        answer = unwrap_text(canonical(answer))
+    is_number = re.fullmatch(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?", answer)
+    return answer.replace(",", "") if is_number else answer
+
+
 def grade(problem: Problem, predicted: str | None) -> bool | None:
-    """Whether an answer is right; None where it could not be compared with the gold answer."""
-    return answers_match(predicted, problem.answer)
+    """Whether an answer is right; None where that could not be decided.
+
+    A problem of reasoning-gym is graded by its task's own scorer, whose full marks count as right
+    (some scorers are lenient: `gym:gsm_symbolic` overlooks a minus sign). An answer in TeX is
+    offered without it too. All other problems are graded by `compare_answers`.
+    """
+    if predicted is None or not problem.source.startswith("gym:"):
+        return compare_answers(predicted, problem.answer)
+    task, metadata = problem.source.removeprefix("gym:"), repr(problem.metadata)
+    verdicts = (
+        scorers.ask(task, problem.question, problem.answer, metadata, spelling)
+        for spelling in dict.fromkeys((predicted, without_tex(predicted)))
+    )
+    return any_of(verdicts)

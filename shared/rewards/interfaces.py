@@ -6,9 +6,9 @@ the gold answer.
 
     Likelihood().score(llm, question, completions)  ->  Scores([0.91, 0.87], Cost())
 
-Chapter 3 ranks solutions by a scorer. Chapter 4 draws solutions until a verifier accepts one. A gate
-of chapter 5 is a scorer that compares two drafts, and a value of chapter 6 is a scorer of partial
-solutions.
+Chapter 3 ranks solutions by a scorer. Chapter 4 draws solutions until a verifier accepts one. A
+gate of chapter 5 is a scorer that compares two drafts, and a value of chapter 6 is a scorer of
+partial solutions.
 """
 
 from __future__ import annotations
