@@ -520,6 +520,17 @@ def test_several_templates_without_a_default_refuse_every_chat(folder, tmp_path,
         assert str(sorted(names)) in str(caught.value)
 
 
+def test_template_files_without_a_default_refuse_every_chat(folder, tmp_path):
+    """As transformers 5 saves several templates."""
+    copy_with(folder, tmp_path)
+    (tmp_path / "chat_templates").mkdir()
+    (tmp_path / "chat_templates" / "tool_use.jinja").write_text(CHATML, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"none of them called default: \['tool_use'\]"):
+        Tokenizer.from_folder(tmp_path).encode_chat([USER])
+    (tmp_path / "chat_template.jinja").write_text(QWEN3, encoding="utf-8")
+    assert Tokenizer.from_folder(tmp_path).chat_template == QWEN3
+
+
 # --- The end of a turn ----------------------------------------------------------------------------
 
 

@@ -180,12 +180,12 @@ def test_a_file_with_other_contents_is_refused(folders, tmp_path, layout, file, 
     assert isinstance(result, str) and str(folder / file) in result, result
 
 
-@pytest.mark.parametrize(("layout", "file"), FILES)
+@pytest.mark.parametrize(("layout", "file"), [*FILES, ("vocab", "chat_template.jinja")])
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_what_is_no_file_is_refused_and_never_read(folders, tmp_path, layout, file, kind):
     folder = copy_with(folders[layout], tmp_path)
-    (folder / file).unlink()
+    (folder / file).unlink(missing_ok=True)
     if kind == "pipe":
         os.mkfifo(folder / file)
     elif kind == "device":
@@ -193,6 +193,14 @@ def test_what_is_no_file_is_refused_and_never_read(folders, tmp_path, layout, fi
     else:
         (folder / file).mkdir()
     assert outcome(folder) == f"{folder / file} is not a regular file"
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe{", CHATML.encode() + b" " * (1 << 20)])
+def test_a_template_file_that_is_no_text_or_too_long_is_refused(folders, tmp_path, content):
+    folder = copy_with(folders["vocab"], tmp_path)
+    (folder / "chat_template.jinja").write_bytes(content)
+    result = outcome(folder)
+    assert re.search("chat_template.jinja(: the chat template's length is| is not UTF-8)", result)
 
 
 def test_missing_files_are_named(folders, tmp_path):
@@ -404,6 +412,13 @@ def test_other_kinds_of_tokenizer_are_refused_by_name(tmp_path, changes, message
     (tmp_path / "tokenizer.json").write_text(json.dumps(data), encoding="utf-8")
     with pytest.raises(ValueError, match=rf"tokenizer.json: {message}"):
         Tokenizer.from_folder(tmp_path)
+
+
+def test_a_space_that_transformers_would_put_in_front_is_refused(folders, tmp_path):
+    config = json.loads((folders["vocab"] / "tokenizer_config.json").read_text(encoding="utf-8"))
+    text = json.dumps(config | {"add_prefix_space": True})
+    with pytest.raises(ValueError, match=r"config.json: add_prefix_space is True, expected false"):
+        Tokenizer.from_folder(copy_with(folders["vocab"], tmp_path, tokenizer_config=text))
 
 
 def test_a_sequence_of_one_normaliser_is_that_normaliser(tmp_path):

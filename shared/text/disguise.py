@@ -23,7 +23,9 @@ class Disguise:
     def __init__(self, special: Iterable[str], used: str) -> None:
         """Prepare for the `special` tokens and a chat that contains the characters in `used`."""
         self.letters: dict[int, str] = {}  # what the stand-ins stand for, for str.translate
-        self._special = frozenset(special)
+        special = set(special)
+        self._by_others = tokens_anywhere(special)
+        self._by_assistant = tokens_anywhere(special - THINK_TAGS)
         self._unused = (chr(code) for code in PRIVATE_USE if chr(code) not in used)
         self._stand_ins: dict[str, str] = {}
 
@@ -48,9 +50,8 @@ class Disguise:
         return sorted(found)
 
     def _changed(self, message: Message, change: Callable[[re.Pattern[str], str], str]) -> Message:
-        spared = THINK_TAGS if message["role"] == "assistant" else frozenset()
-        # In any case, since a template may change that, and wherever it begins: tokens may overlap.
-        pattern = re.compile(f"(?is)(?=({any_of(self._special - spared)}))")
+        by_assistant = message["role"] == "assistant"
+        pattern = self._by_assistant if by_assistant else self._by_others
         return copied(message, lambda text: change(pattern, text))
 
     def _disguised(self, pattern: re.Pattern[str], text: str) -> str:
@@ -67,6 +68,14 @@ class Disguise:
             self._stand_ins[letter] = next(self._unused)
             self.letters[ord(self._stand_ins[letter])] = letter
         return self._stand_ins[letter]
+
+
+def tokens_anywhere(tokens: Iterable[str]) -> re.Pattern[str]:
+    """A pattern that finds tokens in any case, also where one begins within another.
+
+    A template may change the case of a text, or cut it.
+    """
+    return re.compile(f"(?is)(?=({any_of(tokens)}))")
 
 
 def removed(pattern: re.Pattern[str], text: str) -> str:

@@ -11,6 +11,7 @@ from shared.text.chat_template import ChatOptions, run_template
 from shared.text.template_sandbox import TemplateRefusal, compile_template, render_template
 
 MAX_LENGTH = 1 << 20
+PROBE_SECONDS = 0.2
 CHATML_TOKENS = ("<|im_start|>", "<|im_end|>")
 SYSTEM = {"role": "system", "content": "Be probe 3806."}
 QUESTION = {"role": "user", "content": "What is probe 7481?"}
@@ -33,6 +34,8 @@ def read_chat_template(folder: Path, config: dict[str, Any]) -> tuple[str | None
     path = folder / "chat_template.jinja"
     if path.exists():
         return read_text(path), path
+    if further := [file.stem for file in (folder / "chat_templates").glob("*.jinja")]:
+        return no_default(further), folder / "chat_templates"
     path = folder / "tokenizer_config.json"
     template = config.get("chat_template")
     if isinstance(template, list):
@@ -42,11 +45,16 @@ def read_chat_template(folder: Path, config: dict[str, Any]) -> tuple[str | None
             fits = fits and isinstance(entry.get("template"), str)
             require(fits, path, f"chat_template[{n}]", entry, "an object with name and template")
             named[entry["name"]] = entry["template"]
-        refusal = f"the folder has several templates, none of them called default: {sorted(named)}"
-        template = named.get("default", f"{{{{ raise_exception({json.dumps(refusal)}) }}}}")
+        template = named.get("default", no_default(named))
     is_text = template is None or isinstance(template, str)
     require(is_text, path, "chat_template", template, "a template or a list of named ones")
     return template, path
+
+
+def no_default(names: Iterable[str]) -> str:
+    """A template that refuses every chat, for a folder that has only templates of these names."""
+    refusal = f"the folder has several templates, none of them called default: {sorted(names)}"
+    return f"{{{{ raise_exception({json.dumps(refusal)}) }}}}"
 
 
 def check_template(
@@ -66,7 +74,7 @@ def check_template(
     for messages in ([QUESTION], [SYSTEM, QUESTION]):
         variables = {**names, "messages": messages, "add_generation_prompt": True}
         try:
-            text = render_template(program, variables)
+            text = render_template(program, variables, PROBE_SECONDS)
         except TemplateRefusal:
             return
         except ValueError as error:
