@@ -193,12 +193,12 @@ def read_completion(reply: dict[str, Any], params: SamplingParams, begun: str) -
 
 
 def read_text(choice: dict[str, Any], begun: str, num_tokens: int) -> str:
-    """The text of a choice of so many tokens.
+    """The text of a choice that has `num_tokens` tokens.
 
     Raises NotServed if the model's thoughts were taken out of it, BadReply for what is no text.
 
-    llama.cpp's text starts with `begun`, which vLLM's does not; its tokens tell it apart from what
-    the model wrote itself.
+    llama.cpp's text starts with `begun`, vLLM's does not; the tokens, which do not include it, show
+    whether the model wrote the same text itself.
     """
     if "message" not in choice:
         text = choice.get("text")

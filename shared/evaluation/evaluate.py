@@ -174,8 +174,9 @@ def evaluate(
     `settings` given here. An exception inside one question is recorded with it and stops no other.
     Where `llm` is a RayCluster its workers do it, each with an LLM and on `num_threads` threads.
 
-    Raises ValueError for unusable problems, for num_threads < 1 and where `out` was written under
-    other settings; KeyboardInterrupt, after saving what is finished, when interrupted.
+    Raises UserError (a ValueError) for unusable problems, for num_threads < 1, and for a file `out`
+    that is damaged or was written under other settings; KeyboardInterrupt, after saving what is
+    finished, when interrupted.
     """
     path = None if out is None else Path(out)
     with setting_up():

@@ -1,4 +1,4 @@
-"""What an evaluation writes down: one JSON line per problem, and beside it the settings.
+"""What an evaluation writes down: one JSON line per problem, and the settings in a second file.
 
     run.jsonl            {"index": 0, "id": "word/test/0/0", "question": …, "correct": true, …}
     run.settings.json    {"version": 2, "settings": {"technique": …, "temperature": 0.6, …}}
