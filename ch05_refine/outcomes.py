@@ -34,7 +34,7 @@ from shared.evaluation.cli import friendly_errors
 from shared.evaluation.evaluate import Evaluation, load_evaluation
 from shared.evaluation.intervals import paired_bootstrap, wilson_interval
 from shared.evaluation.pool import PooledProblem, Sample, majority, read_pool, to_pool
-from shared.evaluation.typed_json import matches
+from shared.files.typed_json import matches
 from shared.scores import checked
 
 OUTCOMES = ("kept", "broken", "repaired", "unrepaired")
