@@ -24,8 +24,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from shared import LLM, SamplingParams
-from shared.checkpoint import weight_files
 from shared.model import ModelConfig
+from shared.weights import weight_files
 
 Generate = Callable[[list[list[int]], SamplingParams], list[list[int]]]
 

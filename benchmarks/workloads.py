@@ -17,9 +17,10 @@ import torch
 from safetensors.torch import save_file
 
 from shared import load_problems, prompts
-from shared.checkpoint import TINY_FOLDER, WEIGHTS
+from shared.checkpoint import TINY_FOLDER
 from shared.model import ModelConfig, Qwen
 from shared.tokenizer import Tokenizer
+from shared.weights import WEIGHTS
 
 SHIPPED, RANDOM, GIVEN = "tiny", "random Qwen3-0.6B", "given"  # whose weights
 

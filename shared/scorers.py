@@ -17,13 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared import prompts
-from shared.checkpoint import default_device, load_weights, resolve_folder
+from shared.checkpoint import check_tokenizer, read_config, resolve_folder, usable_device
 from shared.llm import LLM
 from shared.model import Decoder, ModelConfig
 from shared.model_thread import MODEL_THREAD
 from shared.prefill import pad_right
 from shared.tokenizer import Tokenizer
 from shared.tokenizer_files import read_json
+from shared.weights import load_weights
 
 REWARD_FOLDER = Path(__file__).parent / "tiny" / "reward_model"
 BATCH_TOKENS = 8_192
@@ -77,15 +78,16 @@ class ProcessRewardModel(nn.Module):
         `device` None is a CUDA GPU where there is one. Raises what `load_model` raises.
         """
         folder = REWARD_FOLDER if folder == "tiny" else resolve_folder(folder)
+        config, tokenizer = read_config(folder), Tokenizer.from_folder(folder)
+        check_tokenizer(tokenizer, config, folder)
         separated = SEPARATED in (read_json(folder / "config.json").get("architectures") or [])
-        config = ModelConfig.from_folder(folder)
         with torch.device("meta"):
-            model = cls(config, Tokenizer.from_folder(folder), separated)
+            model = cls(config, tokenizer, separated)
             # Some files also hold the language model's head. A buffer may be there or not.
             model.lm_head = nn.Module()
             head = torch.empty(config.vocab_size, config.hidden_size)
             model.lm_head.register_buffer("weight", head)
-        load_weights(model, folder, device or default_device(), dtype)
+        load_weights(model, folder, usable_device(device), dtype)
         del model.lm_head
         return model.eval().requires_grad_(False)
 
