@@ -28,7 +28,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from shared.math_worker import same_expression
-from shared.solution import Completion
+from shared.solution import CUT_OFF, Completion
 
 MAX_CHARS = 500  # longer answers are compared to the letter only
 
@@ -109,7 +109,7 @@ def final_answer(completion: Completion) -> str | None:
 
     A number in the middle of an unfinished solution is no answer.
     """
-    if completion.finish_reason == "length" and "\\boxed" not in completion.text:
+    if completion.finish_reason in CUT_OFF and "\\boxed" not in completion.text:
         return None
     return extract_answer(completion.text)
 

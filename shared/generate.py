@@ -14,6 +14,7 @@ beyond its own length.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -24,7 +25,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from shared.kv_cache import BranchCache, KVCache, rows_by_length
+from shared.loops import CHECK_EVERY, LOOP_TOKENS, is_looping
 from shared.model import Qwen
+from shared.overflow import overflow_error
 from shared.prefill import PREFILL_TOKENS, read, token_certainties, token_logprobs
 from shared.prefix_cache import PrefixCache
 from shared.sampler import RowParams, SamplingParams, row_uniforms, sample
@@ -45,7 +48,10 @@ def generate_naive(
     stop_ids: list[int],
     sample_index: int = 0,
 ) -> list[int]:
-    """Sample one completion of one prompt, running the whole text through the model each time."""
+    """Sample one completion of one prompt, running the whole text through the model each time.
+
+    It does not look for loops.
+    """
     row = RowParams.stack([params], model.device)
     uniforms = row_uniforms(params.seed, prompt_ids, sample_index, params.max_tokens)
     ids = list(prompt_ids)
@@ -77,6 +83,11 @@ class Request:
     def needs_watching(self) -> bool:
         """Whether every token must be looked at as it comes."""
         return bool(self.params.stop or self.params.logprobs or self.on_token)
+
+    @property
+    def ends_loops(self) -> bool:
+        """Whether a text that repeats itself forever is cut."""
+        return self.params.stop_loops and not self.params.ignore_eos
 
     def output(self) -> RequestOutput:
         """All completions in sample order, with their cost: the prompt is read once."""
@@ -324,11 +335,26 @@ class BatchGenerator:
         state["count"] += 1
         is_stop = torch.isin(tokens, self.stop_tokens) & ~state["ignore_eos"]
         ended = is_stop | (state["count"] >= state["limit"])  # [rows]
+        ended |= ~certainties.isfinite()  # each depends on the logits of all tokens
         finished = {first + i for i in ended.nonzero()[:, 0].tolist()}
+        finished |= self._looping(first)
         if any(request.needs_watching for request in self.prompts):
             finished |= self._watch(first, tokens, logits)
         if finished:
             self._finish(sorted(finished))
+
+    def _looping(self, first: int) -> set[int]:
+        """Those of rows first.. that are due to be looked at and repeat themselves forever."""
+        counts = self.cache.rows.lengths + 1  # [rows] on the CPU, the newest token included
+        is_due = (counts % CHECK_EVERY == 0) & (counts >= LOOP_TOKENS)
+        due = [i for i in is_due.nonzero()[:, 0].tolist() if i >= first]
+        tokens = self.state["tokens"]
+        return {
+            i
+            for i in due
+            if self.rows[i].request.ends_loops
+            and is_looping(tokens[i, : int(counts[i])].cpu().numpy())
+        }
 
     def _watch(self, first: int, tokens: Tensor, logits: Tensor) -> set[int]:
         """Serve the rows that want more than tokens; return those that met a stop string."""
@@ -357,15 +383,20 @@ class BatchGenerator:
             finished, tokens, logprobs, certainties
         ):
             row, count = self.rows[i], counts[i]
+            if not math.isfinite(row_certainties[count - 1]):
+                self._fail(i, overflow_error(self.model.dtype))
+            if row.request not in self.requests:
+                continue
             token_ids = row_tokens[:count]
             is_end = token_ids[-1] in self.stop_ids and not row.request.params.ignore_eos
             is_stop = is_end or row.stop_at is not None
+            is_loop = not is_stop and row.request.ends_loops and is_looping(token_ids)
             text = b"".join([self.token_text[i] for i in token_ids])[: row.stop_at]
             row.request.completions[row.sample_index] = Completion(
                 text.decode("utf-8", errors="replace"),
                 token_ids,
                 row_logprobs[:count],
-                "stop" if is_stop else "length",
+                "stop" if is_stop else "loop" if is_loop else "length",
                 row.top_logprobs,
                 row_certainties[:count],
             )
@@ -374,7 +405,18 @@ class BatchGenerator:
             if len(row.request.completions) == row.request.params.n:
                 self.requests.discard(row.request)
                 row.request.future.set_result(row.request.output())
-        self._remove(set(finished))
+        given_up = {i for i, row in enumerate(self.rows) if row.request not in self.requests}
+        self._remove(given_up.union(finished))
+
+    def _fail(self, i: int, error: ValueError) -> None:
+        """Give up on the request of row i alone."""
+        request = self.rows[i].request
+        if request in self.requests:
+            self.requests.discard(request)
+            self.waiting = deque(other for other in self.waiting if other is not request)
+            request.future.set_exception(error)
+        # A NaN that stays behind would reach whoever gets the place: masked, it weighs 0 x NaN.
+        self.cache.clear_row(i)
 
     def _remove(self, dropped: set[int]) -> None:
         """Drop rows, and the prompts that no row continues any more."""
@@ -386,7 +428,8 @@ class BatchGenerator:
         unneeded = {
             i
             for i, request in enumerate(self.prompts)
-            if request not in live and (request.first_logits is None or request.cancelled)
+            if request not in live
+            and (request.first_logits is None or request not in self.requests)
         }
         if len(unneeded) == len(self.prompts):
             self._clear_rows()

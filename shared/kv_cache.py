@@ -108,6 +108,11 @@ class KVCache:
             raise ValueError(f"cannot truncate lengths {self.lengths.tolist()} to {lengths}")
         self.lengths = shorter
 
+    def clear_row(self, row: int) -> None:
+        """Overwrite what a row has stored, and whatever lies to the right of it, with zeros."""
+        for tensor in self.keys + self.values:
+            tensor[row] = 0
+
     def read_row(self, row: int, start: int) -> tuple[Tensor, Tensor]:
         """Copies of a row's keys and values from column `start` on, [num_layers, K, T, D] each."""
         span = slice(start, int(self.lengths[row]))
@@ -245,6 +250,11 @@ class BranchCache:
         new_number[prompts] = torch.arange(len(prompts))
         self.prompt_of = new_number[self.prompt_of[rows]]
         self._arrange()
+
+    def clear_row(self, row: int) -> None:
+        """Overwrite what a row and its prompt have stored with zeros."""
+        self.rows.clear_row(row)
+        self.prompts.clear_row(int(self.prompt_of[row]))
 
     def _arrange(self) -> None:
         """Put rows of one prompt side by side, as lines of equal width, so that one matrix product

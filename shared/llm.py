@@ -10,19 +10,27 @@ is where the speed comes from; all models run in one thread (`shared/model_threa
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 
-import psutil
 import torch
 
-from shared.checkpoint import load_model, resolve_folder, stop_token_ids
+from shared.checkpoint import (
+    check_tokenizer,
+    load_model,
+    read_config,
+    resolve_folder,
+    stop_token_ids,
+)
 from shared.generate import BatchGenerator, Request
+from shared.memory import free_memory
 from shared.model import Qwen
 from shared.model_thread import MODEL_THREAD
+from shared.overflow import overflow_error
 from shared.prefill import (
     PREFILL_TOKENS,
     Measure,
@@ -74,9 +82,11 @@ class LLM:
         """
         folder = resolve_folder(model)
         self.name = str(model)
-        self.model: Qwen = load_model(folder, device, dtype)
+        config = read_config(folder)  # what may be wrong with small files comes before the weights
         self.tokenizer = Tokenizer.from_folder(folder)
-        self.stop_ids = stop_token_ids(folder)
+        check_tokenizer(self.tokenizer, config, folder)
+        self.stop_ids = sorted({*stop_token_ids(folder), *self.tokenizer.end_of_turn_ids})
+        self.model: Qwen = load_model(folder, device, dtype)
         free = free_memory(self.model.device)
         self._prefixes = PrefixCache(
             min(free // 8, PREFIX_BYTES) if prefix_cache_bytes is None else prefix_cache_bytes
@@ -286,15 +296,11 @@ class LLM:
             completions = [work.completion_ids for work in batch]
             measures = [work.measure for work in batch]
             scored = score_tokens(self.model, prompts, completions, self._prefixes, measures)
-            for work, logprobs in zip(batch, scored):
-                work.future.set_result(logprobs)
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that are free where a device's tensors live."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available
+            for work, numbers in zip(batch, scored):
+                if all(map(math.isfinite, numbers)):
+                    work.future.set_result(numbers)
+                else:
+                    work.future.set_exception(overflow_error(self.model.dtype))
 
 
 def possible_stop(text: str, stops: tuple[str, ...]) -> int:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from shared.answers import extract_answer
-from shared.solution import Completion, Cost, Solution
+from shared.solution import CUT_OFF, Completion, Cost, Solution
 
 VERSION = 1
 
@@ -30,7 +30,7 @@ class Record:
     index         position of the problem in its set
     seconds       from question to answer; questions overlap, so these do not add up
     elapsed       working time of the whole run when this was written, all sessions together
-    truncated     how many completions were cut off ("length")
+    truncated     how many completions were cut off ("length" or "loop")
     error         None, or "Type: message" of the exception that ended this question
     completions   {text, finish_reason, num_tokens, logprob (sum; None if not finite), answer},
                   and each completion's `measures`
@@ -65,7 +65,7 @@ class Record:
         self.predicted = solution.answer
         for name, value in asdict(solution.cost).items():
             setattr(self, name, value)
-        self.truncated = sum(c.finish_reason == "length" for c in solution.completions)
+        self.truncated = sum(c.finish_reason in CUT_OFF for c in solution.completions)
         self.completions = [summary(completion) for completion in solution.completions]
         self.scores = [finite(score) for score in solution.scores]
 

@@ -97,6 +97,12 @@ class Tokenizer:
         return None if self.eos_token is None else self._ids[self.eos_token]
 
     @property
+    def end_of_turn_ids(self) -> list[int]:
+        """Ids of the tokens that end a turn of a chat: the folder's own, and ChatML's."""
+        ids = {self.eos_token_id, self._ids.get(IM_END)} - {None}
+        return sorted(ids)
+
+    @property
     def pad_token_id(self) -> int | None:
         """Id of the padding token, or None where the folder names none."""
         return None if self.pad_token is None else self._ids[self.pad_token]
