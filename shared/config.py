@@ -25,7 +25,6 @@ SIZES = {  # entries that every config.json must have, with the largest value th
 }
 MAX_HEAD_DIM = 1 << 14
 MAX_POSITIONS = 1 << 24  # float32 counts no further
-DEFAULT_THETA = ("rope_theta", 10_000.0)
 MIN_POSITIONS = 2  # one token to read and one to generate
 
 
@@ -59,7 +58,6 @@ class ModelConfig:
         check_switches(hub, path)
         check_numbers(hub, path)
         refuse_unsupported_options(hub, path)
-        token_ids(hub, "eos_token_id", path, hub["vocab_size"])
         num_heads, hidden_size = hub["num_attention_heads"], hub["hidden_size"]
         return cls(
             vocab_size=hub["vocab_size"],
@@ -149,14 +147,8 @@ def check_numbers(hub: dict[str, Any], path: Path) -> None:
         )
         require(is_flat, path, entry, value, "an object without further objects in it, or null")
     thetas = rope_thetas(hub)
-    if hub.get("rope_parameters") is not None:
-        require(
-            thetas != [DEFAULT_THETA],
-            path,
-            "rope_parameters",
-            hub["rope_parameters"],
-            "an object with an entry rope_theta",
-        )
+    if not thetas:  # the hub's default is 10,000, which no Qwen has
+        raise ValueError(f"{path}: the entry 'rope_theta' is missing")
     for entry, theta in thetas:
         require(is_number(theta, 1, 1e12), path, entry, theta, "a number from 1 to 1e12")
         expected = f"{thetas[0][1]} as in {thetas[0][0]}"
@@ -164,7 +156,7 @@ def check_numbers(hub: dict[str, Any], path: Path) -> None:
 
 
 def rope_thetas(hub: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Where config.json gives the base of RoPE, and what it is; never empty.
+    """Where config.json gives the base of RoPE, and what it is.
 
     transformers 4 writes `rope_theta` at the top level, transformers 5 inside `rope_parameters`.
     """
@@ -174,7 +166,7 @@ def rope_thetas(hub: dict[str, Any]) -> list[tuple[str, Any]]:
         if "rope_theta" in (hub.get(name) or {})
     ]
     top = [("rope_theta", hub["rope_theta"])] if "rope_theta" in hub else []
-    return top + nested or [DEFAULT_THETA]
+    return top + nested
 
 
 def refuse_unsupported_options(hub: dict[str, Any], path: Path) -> None:
@@ -187,7 +179,8 @@ def refuse_unsupported_options(hub: dict[str, Any], path: Path) -> None:
     if layer_types is not None:
         num_layers = hub["num_hidden_layers"]
         is_complete = is_list_of_str(layer_types) and len(layer_types) == num_layers
-        require(is_complete, path, "layer_types", layer_types, f"a list of {num_layers} names")
+        expected = f"a list of {num_layers} names, as num_hidden_layers says"
+        require(is_complete, path, "layer_types", layer_types, expected)
     window_start = hub.get("max_window_layers")  # the first layer with it
     window_start = 28 if window_start is None else window_start  # as on the hub
     refused = {

@@ -62,7 +62,7 @@ def read_text(path: Path) -> str:
 
 def read_json(path: Path, optional: bool = False) -> dict[str, Any]:
     """The object in a JSON file; {} for an absent optional one. Raises what `read_text` raises."""
-    if optional and not path.exists():
+    if optional and not path.exists() and not path.is_symlink():  # a link to nothing is a fault
         return {}
     text = read_text(path)
     try:

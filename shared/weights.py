@@ -25,6 +25,7 @@ from shared.model_thread import MODEL_THREAD
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 SHARD = re.compile(r"\w[\w.-]{0,200}\.safetensors")  # no slash: it lies beside the index
 STORED_DTYPES = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
+MAX_TENSORS = 20_000  # a layer has a dozen
 PICKLES = ("*.bin", "*.pt", "*.pth")
 RECOMPUTED = re.compile(r".*\.rotary_emb\.inv_freq")  # old files store this table of RoPE
 LAYER = re.compile(r"model\.layers\.(\d{1,9})\.")
@@ -142,11 +143,16 @@ def map_file(path: Path) -> dict[str, Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
             names = [name for name in file.offset_keys() if not RECOMPUTED.fullmatch(name)]
+            is_few = len(names) <= MAX_TENSORS
+            require(is_few, path, "number of tensors", len(names), f"at most {MAX_TENSORS}")
             return {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise ValueError(
             f"{path} is cut short or no safetensors file, download it again: {error}"
         ) from error
+    except MemoryError as error:
+        size = path.stat().st_size
+        raise ValueError(f"{path} has {size} bytes, more than this process can map") from error
 
 
 def check_same(name: str, one: tuple[Path, Tensor], other: tuple[Path, Tensor]) -> None:
@@ -204,7 +210,7 @@ def check_tensors(folder: Path, stored: Stored, module: nn.Module) -> None:
                 f"{list(shapes[name])}"
             )
     if missing := dict(module.named_parameters()).keys() - stored.keys():
-        files = some_of({path.name for path, _ in stored.values()})
+        files = some_of(path.name for path in weight_files(folder))
         raise ValueError(f"{folder}: {some_of(missing)} not found in {files}")
 
 
