@@ -102,12 +102,10 @@ def usable_device(device: torch.device | str | None) -> torch.device:
     else:
         count = 1 if kind == "cpu" or torch.backends.mps.is_available() else 0
     if number >= count:
-        there = (
-            f"it has {count} of that kind" if count else "it has none, or PyTorch has no support"
-        )
+        there = f"PyTorch sees {count} of that kind here" if count else "PyTorch sees none here"
         raise ValueError(
-            f"device {name!r} is not there on this machine ({there}); leave the device out to use "
-            f"{default_device()}, or install the build of PyTorch that supports yours"
+            f"device is {name!r}, but {there}; leave it out to use {default_device()!r}, or install "
+            "the build of PyTorch for your hardware"
         )
     return torch.device(name)
 
