@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from shared import LLM, SamplingParams
 from shared.decoder.model import ModelConfig
-from shared.loading.checkpoint import weight_files
+from shared.loading.weights import weight_files
 
 Generate = Callable[[list[list[int]], SamplingParams], list[list[int]]]
 

@@ -18,7 +18,8 @@ from safetensors.torch import save_file
 
 from shared import load_problems, prompts
 from shared.decoder.model import ModelConfig, Qwen
-from shared.loading.checkpoint import TINY_FOLDER, WEIGHTS
+from shared.loading.checkpoint import TINY_FOLDER
+from shared.loading.weights import WEIGHTS
 from shared.text.tokenizer import Tokenizer
 
 SHIPPED, RANDOM, GIVEN = "tiny", "random Qwen3-0.6B", "given"  # whose weights

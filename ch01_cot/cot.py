@@ -218,7 +218,7 @@ def budget_forcing(
         answers = [final_answer(chain)]
         for _ in range(waits):
             left = budget - len(chain.token_ids)
-            if left < 1 or chain.finish_reason == "length":
+            if left < 1 or chain.finish_reason != "stop":
                 break
             chain, spent = go_on(llm, prompt, chain, wait, replace(params, max_tokens=left))
             cost += spent
@@ -254,7 +254,7 @@ def thinking(
     (output,) = llm.generate(prompt, replace(params, n=n, max_tokens=budget or params.max_tokens))
     cost, completions = output.cost, []
     for completion in output.completions:
-        if budget and completion.finish_reason == "length":
+        if budget and completion.finish_reason != "stop":
             words = "" if "</think>" in completion.text else END_THINKING
             completion, spent = go_on(llm, prompt, completion, words, params)
             cost += spent

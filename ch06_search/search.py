@@ -50,7 +50,7 @@ class Node:
     logprobs       of the last step's tokens, natural log
     score          what the value function says of it, 0 to 1; None where nobody asked
     count          how often it was sampled
-    finish_reason  "stop" or "length" of a finished solution, else ""
+    finish_reason  "stop", "length" or "loop" of a finished solution, else ""
     visits, total  of `mcts`: rollouts below this node, and the sum of their scores
     """
 
@@ -172,7 +172,8 @@ class Tree:
         if child is None:
             child = node.children[text] = Node(ids, text, step.logprobs, node)
             is_full = len(ids) >= self.max_tokens
-            child.finish_reason = "stop" if is_end else "length" if is_full else ""
+            cut = "loop" if step.finish_reason == "loop" else "length" if is_full else ""
+            child.finish_reason = "stop" if is_end else cut
             self.finished += [child] if child.is_finished else []
         child.count += 1
         return child

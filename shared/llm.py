@@ -14,7 +14,6 @@ import queue
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 
-import psutil
 import torch
 
 from shared.decoder.model import Qwen
@@ -28,11 +27,14 @@ from shared.engine.prefix_cache import PrefixCache
 from shared.engine.request import Request
 from shared.engine.scoring import ScoreRequest, answer_scores
 from shared.loading.checkpoint import (
+    check_tokenizer,
     load_model,
+    read_config,
     resolve_folder,
     stop_token_ids,
     weights_fingerprint,
 )
+from shared.loading.memory import free_memory
 from shared.solution import RequestOutput
 from shared.text.tokenizer import Tokenizer
 from shared.threads import wait_for
@@ -69,10 +71,12 @@ class LLM:
         """
         folder = resolve_folder(model)
         self.name = str(model)
+        config = read_config(folder)  # what may be wrong with small files comes before the weights
+        self.tokenizer = Tokenizer.from_folder(folder)
+        check_tokenizer(self.tokenizer, config, folder)
+        self.stop_ids = sorted({*stop_token_ids(folder), *self.tokenizer.end_of_turn_ids})
         # Loaded where it runs: memory that another thread allocates is slower there.
         self.model: Qwen = MODEL_THREAD.run(lambda: speed_up(load_model(folder, device, dtype)))
-        self.tokenizer = Tokenizer.from_folder(folder)
-        self.stop_ids = stop_token_ids(folder)
         free = free_memory(self.model.device)
         self._prefixes = PrefixCache(
             min(free // 8, PREFIX_BYTES) if prefix_cache_bytes is None else prefix_cache_bytes
@@ -256,13 +260,6 @@ class LLM:
         except BaseException as error:  # whoever waits gets the error, and the thread goes on
             self._batch.abandon(error)
         return self._batch.has_work
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that are free where a device's tensors live."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available
 
 
 def possible_stop(text: str, stops: tuple[str, ...]) -> int:

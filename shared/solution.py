@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+CUT_OFF = ("length", "loop")  # the finish reasons of texts that did not come to an end
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -44,7 +46,8 @@ class Completion:
     logprobs        natural log of each token's probability under the model at temperature 1
     certainties     how far the model's distribution was from uniform at each token, in nats
                     (self-certainty, Kang 2025); empty where the engine does not say
-    finish_reason   "stop" (end of turn or stop string) or "length" (max_tokens or context reached)
+    finish_reason   "stop" (end of turn or stop string), "length" (max_tokens or context reached)
+                    or "loop" (its end repeats a passage over and over: `shared/engine/loops.py`)
     top_logprobs    for each token the most likely alternatives, if SamplingParams.logprobs asked
     measures        numbers that somebody found out about it afterwards, by name
     """

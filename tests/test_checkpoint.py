@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,18 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from shared.decoder.config import ModelConfig
 from shared.loading import checkpoint
-from shared.loading.checkpoint import HUB_FILES, load_model, resolve_folder, stop_token_ids
+from shared.loading.checkpoint import (
+    HUB_FILES,
+    check_tokenizer,
+    load_model,
+    resolve_folder,
+    stop_token_ids,
+    usable_device,
+)
+from shared.loading.weights import is_finite
+from shared.text.tokenizer import Tokenizer
 
 INDEX = "model.safetensors.index.json"
 Q_PROJ = "model.layers.1.self_attn.q_proj.weight"
@@ -267,6 +278,103 @@ def test_a_folder_without_a_config(folder: Path) -> None:
 def test_a_broken_config_is_named(folder: Path) -> None:
     (folder / "config.json").write_text("{", encoding="utf-8")
     refuses(folder, ValueError, str(folder / "config.json"))
+
+
+# --- Numbers, sizes, devices ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("place", [0, 500, 1_023])
+def test_a_single_weight_that_is_not_finite_is_found(folder: Path, bad: float, place: int) -> None:
+    edit_weights(folder / "model.safetensors", lambda t: t[Q_PROJ].view(-1)[place].fill_(bad))
+    refuses(folder, ValueError, "model.safetensors", Q_PROJ, "NaN or infinity")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [1, 2, 15, 16, 17, 100_003])
+def test_is_finite_agrees_with_looking_at_every_number(dtype: torch.dtype, size: int) -> None:
+    for place in {0, size // 2, size - 1}:
+        for value in (0.0, -1e4, float("nan"), float("inf"), -float("inf")):
+            numbers = torch.randn(size).to(dtype)
+            numbers[place] = value
+            assert is_finite(numbers) == bool(numbers.isfinite().all())
+
+
+def test_weights_beyond_the_range_of_float16_are_named(folder: Path) -> None:
+    edit_weights(folder / "model.safetensors", lambda t: t[Q_PROJ].view(-1)[3].fill_(1e5))
+    load_model(folder, "cpu", torch.bfloat16)
+    with pytest.raises(ValueError, match=rf"{Q_PROJ} has numbers beyond .*float16.*bfloat16"):
+        load_model(folder, "cpu", torch.float16)
+
+
+def test_a_config_that_asks_for_more_layers_is_refused_before_they_are_built(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "Qwen", None)
+    edit_json(folder / "config.json", num_hidden_layers=900, layer_types=None)
+    refuses(folder, ValueError, "config.json: num_hidden_layers is 900, expected 3")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:-1", "meta", "CPU", "cpu:1", 0.5])
+def test_devices_that_are_none_are_refused(folder: Path, device: object) -> None:
+    with pytest.raises(ValueError, match=f"device is '{device}', (expected|but)"):
+        load_model(folder, device)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:99", "mps", torch.device("cuda")])
+def test_devices_that_are_not_there_are_refused(
+    folder: Path, device: str | torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=f"device is '{device}', but.*leave it out to use 'cpu'"):
+        load_model(folder, device)
+
+
+def test_the_number_of_a_gpu_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert usable_device("cuda:1") == torch.device("cuda:1")
+    assert usable_device(None) == torch.device("cuda")
+    with pytest.raises(ValueError, match="'cuda:2', but PyTorch sees 2 of that kind here"):
+        usable_device("cuda:2")
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.float8_e4m3fn, "float16", torch.bool])
+def test_dtypes_that_no_model_computes_in_are_refused(folder: Path, dtype: object) -> None:
+    with pytest.raises(ValueError, match="dtype is .*expected one of torch.bfloat16"):
+        load_model(folder, "cpu", dtype)
+
+
+@pytest.mark.parametrize("name", ["./model-2", "..", "/dev/zero", 7, None, ["x"]])
+def test_an_index_names_files_beside_it_only(sharded: Path, name: object) -> None:
+    index = json.loads((sharded / INDEX).read_text(encoding="utf-8"))
+    index["weight_map"][Q_PROJ] = name
+    (sharded / INDEX).write_text(json.dumps(index), encoding="utf-8")
+    refuses(sharded, ValueError, INDEX, f"weight_map['{Q_PROJ}'] is {name!r}", "beside the index")
+
+
+def test_of_one_file_and_shards_none_may_be_out_of_date(sharded: Path) -> None:
+    tensors: dict[str, Tensor] = {}
+    for path in sharded.glob("*.safetensors"):
+        tensors |= load_file(path)
+    before = load_model(sharded, device="cpu").state_dict()
+    save_file(tensors, sharded / "model.safetensors")
+    after = load_model(sharded, device="cpu").state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    stale = {name: tensor + (name == Q_PROJ) for name, tensor in tensors.items()}
+    (sharded / "model.safetensors").unlink()
+    save_file(stale, sharded / "model.safetensors")
+    refuses(sharded, ValueError, Q_PROJ, "differs", "model.safetensors", "out of date")
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(random_folder: Path) -> None:
+    tokenizer = Tokenizer.from_folder(random_folder)
+    config = ModelConfig.from_folder(random_folder)
+    check_tokenizer(tokenizer, config, random_folder)
+    few = replace(config, vocab_size=tokenizer.vocab_size - 1)
+    with pytest.raises(ValueError, match=r"config.json: vocab_size is 529, expected 530 or more"):
+        check_tokenizer(tokenizer, few, random_folder)
 
 
 # --- Names ----------------------------------------------------------------------------------------

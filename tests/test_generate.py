@@ -219,3 +219,21 @@ def test_certainties_of_sampled_tokens_are_those_of_the_given_text(random_llm):
         for completion in completions:
             expected = random_llm.certainty(prompt, completion.token_ids)
             assert completion.certainties == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_request_that_is_cancelled_in_the_middle_of_a_step_harms_no_other(random_llm):
+    """Its prompt must not leave the cache while samples of it may still be started."""
+    limits = {"cache_bytes": 30_000, "prefixes": PrefixCache(0)}
+    batch = BatchGenerator(random_llm.model, random_llm.tokenizer, random_llm.stop_ids, **limits)
+
+    def cancel(token: int) -> None:
+        """What another thread may do at any time."""
+        one.cancelled = True
+
+    one = Request([1, 2], SamplingParams(n=500, max_tokens=1), 1, on_token=cancel)
+    other = Request([3], SamplingParams(max_tokens=3, ignore_eos=True), 3)
+    batch.add(one)
+    batch.add(other)
+    while batch.has_work:
+        batch.step()
+    assert len(other.future.result(0).completions[0].token_ids) == 3

@@ -1,5 +1,8 @@
 """What techniques hold in their hands: prompts, chats, streams, scores, threads and errors."""
 
+import json
+import math
+import shutil
 import threading
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 
@@ -7,7 +10,9 @@ import pytest
 import torch
 
 from shared import LLM, SamplingParams, prompts
+from shared.loading.checkpoint import TINY_FOLDER
 
+GREEDY = SamplingParams(temperature=0)
 QUESTION = "Ana has 45 shells. Ana buys 12 more. How many shells does Ana have now?"
 
 
@@ -264,3 +269,120 @@ def test_certainty_is_the_divergence_from_uniform(random_llm):
     expected = (uniform * (uniform.log() - log_p)).sum(-1)
     actual = torch.tensor(random_llm.certainty(prompt, completion)).double()
     torch.testing.assert_close(actual, expected, atol=1e-4, rtol=0)
+
+
+# --- Stop tokens ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "generation", "expected"),
+    [
+        (None, 527, [527, 529]),  # as base models have it
+        (527, None, [527, 529]),
+        (None, None, [529]),  # only tokenizer_config.json names one
+        (529, [529, 527], [527, 529]),
+    ],
+)
+def test_a_chat_stops_at_the_end_of_turn_whatever_the_configs_name(
+    tiny, tmp_path, config, generation, expected
+):
+    folder = shutil.copytree(TINY_FOLDER, tmp_path / "model")
+    for name, ids in (("config.json", config), ("generation_config.json", generation)):
+        content = json.loads((folder / name).read_text(encoding="utf-8"))
+        (folder / name).write_text(json.dumps({**content, "eos_token_id": ids}), encoding="utf-8")
+    llm = LLM(str(folder))
+    assert llm.stop_ids == expected
+    (ours,), (theirs,) = (each.chat(prompts.ask(QUESTION), GREEDY) for each in (llm, tiny))
+    assert ours.completions[0].token_ids == theirs.completions[0].token_ids
+    assert ours.completions[0].finish_reason == "stop"
+
+
+# --- Logits that are no numbers -------------------------------------------------------------------
+
+BAD = 7  # the token after which everything is NaN
+
+
+@pytest.fixture
+def bad_llm(random_folder) -> LLM:
+    """A model with a token whose keys, values and logits are NaN."""
+    llm = LLM(str(random_folder), device="cpu", prefix_cache_bytes=0)
+    head = llm.model.lm_head.weight.clone()
+    head[BAD] *= 0.5  # not sampled too soon
+    llm.model.lm_head.weight = torch.nn.Parameter(head, requires_grad=False)
+    llm.model.model.embed_tokens.weight[BAD] = math.nan
+    return llm
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        SamplingParams(temperature=0, max_tokens=200),
+        SamplingParams(n=3, logprobs=2, stop="never"),
+        SamplingParams(n=2, top_p=0.5),
+        SamplingParams(n=2, top_k=3, min_p=0.1, top_p=0.9),
+    ],
+)
+def test_a_prompt_that_overflows_is_an_error_at_once(bad_llm, params):
+    with pytest.raises(ValueError, match="NaN or infinite.*torch.float32.*download it again"):
+        bad_llm.generate([[1, BAD, 2]], params)
+    assert not bad_llm._batch.has_work
+    assert bad_llm.generate([[1, 2]], SamplingParams(temperature=0, max_tokens=3))
+
+
+def test_an_overflow_fails_the_request_it_happens_in_and_no_other(bad_llm):
+    greedy = SamplingParams(temperature=0, max_tokens=40, ignore_eos=True)
+    prompts = [[i, 3] for i in range(20, 32)]
+    outputs = bad_llm.generate(prompts, greedy)
+    alone = [output.completions[0].token_ids for output in outputs]
+    assert not any(BAD in ids for ids in alone)
+    # Sooner or later one of the failing requests' 40 samples is the bad token; its place in the
+    # cache, and its prompt's, then go to other rows.
+    sampled = SamplingParams(n=40, temperature=3.0, max_tokens=200, ignore_eos=True)
+    failing = [bad_llm._request([5, i], sampled) for i in range(3)]
+    failing += [bad_llm._request([5, BAD, i], sampled) for i in range(3)]
+    good = [bad_llm._request(ids, greedy) for ids in prompts]
+    for request in [*failing[:3], *good[:6], *failing[3:], *good[6:]]:
+        bad_llm._submit(request)
+    assert [request.future.result(60).completions[0].token_ids for request in good] == alone
+    for request in failing:
+        assert "NaN or infinite" in str(request.future.exception(60))
+    assert not bad_llm._batch.has_work and not bad_llm._batch.rows
+
+
+def test_an_overflow_while_most_samples_still_wait(random_folder, bad_llm):
+    bad_llm._batch.cache_bytes = 100_000  # room for a few rows at a time
+    params = SamplingParams(n=60, max_tokens=20)
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        bad_llm.generate([[1, BAD]], params)
+    assert len(bad_llm.generate([[1, 2]], params)[0].completions) == 60
+
+
+def test_a_score_that_overflows_fails_alone(bad_llm):
+    expected = bad_llm.score([1, 2], [3, 4])
+    with ThreadPoolExecutor(3) as pool:
+        bad = [
+            pool.submit(bad_llm.score, [1, 2], [3, BAD, 4]),
+            pool.submit(bad_llm.certainty, [BAD], [1]),
+        ]
+        good = pool.submit(bad_llm.score, [1, 2], [3, 4])
+        assert good.result() == pytest.approx(expected, abs=1e-5)
+        for future in bad:
+            assert "NaN or infinite" in str(future.exception())
+
+
+def test_a_stream_that_overflows_raises(bad_llm):
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        list(bad_llm.stream([1, BAD]))
+
+
+def test_float16_that_overflows_says_what_helps(random_folder):
+    llm = LLM(str(random_folder), device="cpu", dtype=torch.float16)
+    params = SamplingParams(temperature=0, max_tokens=5)
+    llm.generate([[1, 2]], params)  # nothing wrong yet
+    for projection in ("gate_proj", "up_proj", "down_proj"):  # huge, but finite
+        getattr(llm.model.model.layers[0].mlp, projection).weight.mul_(1_000)
+    remedy = "float16 overflowed.*dtype=torch.bfloat16 or torch.float32"
+    with pytest.raises(ValueError, match=remedy):
+        llm.generate([[1, 2]], params)
+    with pytest.raises(ValueError, match=remedy):
+        llm.score([1, 2], [3])

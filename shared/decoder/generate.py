@@ -46,7 +46,7 @@ def generate(
 ) -> list[list[list[int]]]:
     """Sample n completions of each prompt in one batch: `result[prompt][sample]` is token ids.
 
-    Of the parameters, `stop` and `logprobs` are ignored: they are about text, not tokens.
+    Of the parameters, `stop`, `logprobs` and `stop_loops` are not used here.
     """
     longest = max(map(len, prompts)) + params.max_tokens
     cache = KVCache(model.config, len(prompts), longest, model.device, model.dtype)

@@ -18,9 +18,6 @@ Sources: Qwen2 (arXiv:2407.10671), Qwen3 (arXiv:2505.09388), RoPE (Su 2021), GQA
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -28,8 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared.decoder.attention import Step, WholeTexts
-
-FAMILIES = {"qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
+from shared.decoder.config import ModelConfig
 
 
 class Cache(Protocol):
@@ -37,96 +33,6 @@ class Cache(Protocol):
 
     def extend(self, num_tokens: int) -> Step:
         """Give every row T more tokens, and say where they stand."""
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The sizes of a decoder, under the names used in this book (the hub's in `from_dict`)."""
-
-    vocab_size: int
-    hidden_size: int
-    intermediate_size: int
-    num_layers: int
-    num_heads: int
-    num_kv_heads: int
-    head_dim: int
-    rope_theta: float
-    rms_norm_eps: float
-    max_positions: int
-    qkv_bias: bool  # Qwen2.5
-    qk_norm: bool  # Qwen3
-    tied_head: bool
-
-    @classmethod
-    def from_dict(cls, hub: dict) -> ModelConfig:
-        """Read the hub's `config.json` as a dict; refuse by name what this decoder does not do."""
-        family = hub.get("model_type")
-        if family not in FAMILIES:
-            raise ValueError(
-                f"config.json: model_type {family!r} is not supported; this decoder implements "
-                f"the dense {' and '.join(FAMILIES)} (Qwen2.5 and Qwen3)"
-            )
-        refuse_unsupported_options(hub)
-        try:
-            num_heads, hidden_size = hub["num_attention_heads"], hub["hidden_size"]
-            return cls(
-                vocab_size=hub["vocab_size"],
-                hidden_size=hidden_size,
-                intermediate_size=hub["intermediate_size"],
-                num_layers=hub["num_hidden_layers"],
-                num_heads=num_heads,
-                num_kv_heads=hub.get("num_key_value_heads") or num_heads,
-                head_dim=hub.get("head_dim") or hidden_size // num_heads,
-                rope_theta=float(rope_parameters(hub).get("rope_theta", 10_000.0)),
-                rms_norm_eps=hub.get("rms_norm_eps", 1e-6),
-                max_positions=hub.get("max_position_embeddings", 32_768),
-                qkv_bias=hub.get("attention_bias", False) or family == "qwen2",
-                qk_norm=family == "qwen3",
-                tied_head=hub.get("tie_word_embeddings", False),
-            )
-        except KeyError as missing:
-            raise ValueError(f"config.json: the entry {missing} is missing") from None
-
-    @classmethod
-    def from_folder(cls, folder: str | Path) -> ModelConfig:
-        """Read `folder/config.json`."""
-        return cls.from_dict(json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")))
-
-    def cache_bytes_per_token(self, dtype: torch.dtype) -> int:
-        """Bytes that a token's keys and values take in all layers together."""
-        return 2 * self.num_layers * self.num_kv_heads * self.head_dim * dtype.itemsize
-
-
-def rope_parameters(hub: dict) -> dict:
-    """RoPE settings in one spelling: transformers 4 writes `rope_theta` and `rope_scaling` at the
-    top level, transformers 5 writes both inside `rope_parameters`."""
-    return {
-        **{key: hub[key] for key in ("rope_theta",) if hub.get(key) is not None},
-        **(hub.get("rope_scaling") or {}),
-        **(hub.get("rope_parameters") or {}),
-    }
-
-
-def refuse_unsupported_options(hub: dict) -> None:
-    """Raise ValueError for options that would silently change the logits if they were ignored."""
-    rope = rope_parameters(hub)
-    rope_type = rope.get("rope_type", rope.get("type", "default"))
-    window_start = hub.get("max_window_layers", 28)  # the first layer with it; 28 as on the hub
-    layer_types = hub.get("layer_types") or ["full_attention"]
-    refused = {
-        f"RoPE scaling ({rope_type!r})": rope_type not in ("default", None),
-        f"hidden_act {hub.get('hidden_act')!r}": hub.get("hidden_act", "silu") != "silu",
-        "sliding-window attention (use_sliding_window)": bool(hub.get("use_sliding_window"))
-        and hub.get("sliding_window") is not None
-        and window_start < hub.get("num_hidden_layers", 0),
-        f"layer_types {sorted(set(layer_types))}": set(layer_types) != {"full_attention"},
-        "attention_bias of Qwen3": hub.get("model_type") == "qwen3"
-        and bool(hub.get("attention_bias")),
-        "quantized weights (quantization_config)": "quantization_config" in hub,
-    }
-    for option, present in refused.items():
-        if present:
-            raise ValueError(f"config.json: {option} is not implemented by this decoder")
 
 
 def rotary_angles(positions: Tensor, config: ModelConfig) -> tuple[Tensor, Tensor]:

@@ -34,6 +34,8 @@ class SamplingParams:
                   rounding: in bfloat16 on a GPU the batch size can change a near-tie)
     ignore_eos    go on after the end-of-turn token (for benchmarks)
     logprobs      also record the log-probabilities of the so many most likely tokens at each step
+    stop_loops    end a text that repeats itself forever (`shared/engine/loops.py`); a server
+                  ignores this, and with ignore_eos nothing is cut
 
     Raises ValueError (or TypeError) for values that make no sense.
     """
@@ -48,6 +50,7 @@ class SamplingParams:
     seed: int = 0
     ignore_eos: bool = False
     logprobs: int = 0
+    stop_loops: bool = True
 
     def __post_init__(self) -> None:
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
@@ -150,7 +153,7 @@ def keep_top_p(
     held = ordered.cumsum(dim=-1)
     before = held - ordered  # mass of the more likely tokens
     num_kept = (before < top_p).sum(dim=-1, keepdim=True)  # [B, 1]
-    threshold = ordered.gather(-1, num_kept - 1)
+    threshold = ordered.gather(-1, (num_kept - 1).clamp(min=0))  # 0 kept: all are NaN
     return logits.masked_fill((probabilities < threshold) & (top_p < 1), -torch.inf)
 
 
@@ -185,7 +188,8 @@ def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     total = cumulative[:, -1]
     below_total = torch.nextafter(total, torch.zeros_like(total))
     target = torch.minimum(uniforms.to(total.dtype) * total, below_total)
-    return torch.searchsorted(cumulative, target[:, None], right=True)[:, 0]
+    tokens = torch.searchsorted(cumulative, target[:, None], right=True)[:, 0]
+    return tokens.clamp(max=probabilities.shape[-1] - 1)  # NaN is passed nowhere
 
 
 def sample(

@@ -62,6 +62,11 @@ class BranchCache:
         self.prompt_of = new_number[self.prompt_of[rows]]
         self.groups = self._grouped()
 
+    def clear_row(self, row: int) -> None:
+        """Overwrite what a row and its prompt have stored with zeros."""
+        self.rows.clear_row(row)
+        self.prompts.clear_row(int(self.prompt_of[row]))
+
     def _grouped(self) -> Groups | None:
         if not len(self.prompt_of):
             return None

@@ -14,6 +14,7 @@ beyond its own length, and each has random numbers of its own.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ from shared.decoder.sampler import sample
 from shared.engine.admission import Admission, Start
 from shared.engine.branch_cache import BranchCache, compacted
 from shared.engine.fast_paths import rows_per_sample_call, sort_descending
+from shared.engine.loops import CHECK_EVERY, LOOP_TOKENS, is_looping
+from shared.engine.overflow import overflow_error
 from shared.engine.prefill import read, token_certainties, token_logprobs
 from shared.engine.prefix_cache import PrefixCache
 from shared.engine.request import Request, Row
@@ -183,10 +186,22 @@ class BatchGenerator:
         state.append(*chosen)
         is_stop = torch.isin(chosen.tokens, self.stop_tokens) & ~state.ignore_eos
         ended = is_stop | (state.count >= state.limit)  # [rows]
-        numbers = set(ended.nonzero()[:, 0].tolist())
+        ended |= ~chosen.certainties.isfinite()  # each depends on the logits of all tokens
+        numbers = set(ended.nonzero()[:, 0].tolist()) | self._looping()
         if any(request.needs_watching for request in self.prompts):
             numbers |= self._watch(chosen.tokens, logits)
         return sorted(numbers)
+
+    def _looping(self) -> set[int]:
+        """The rows that repeat themselves forever, of those whose turn it is to be checked."""
+        counts = self.cache.rows.lengths + 1  # [rows] on the CPU, the newest token included
+        is_due = (counts % CHECK_EVERY == 0) & (counts >= LOOP_TOKENS)
+        return {
+            i
+            for i in is_due.nonzero()[:, 0].tolist()
+            if self.rows[i].request.ends_loops
+            and is_looping(self.state.tokens[i, : int(counts[i])].cpu().numpy())
+        }
 
     def _watch(self, tokens: Tensor, logits: list[Tensor]) -> set[int]:
         """Serve the rows that want more than tokens; returns those that met a stop string."""
@@ -211,12 +226,27 @@ class BatchGenerator:
             return
         for i, completion in zip(ended, self._completions(ended)):
             row = self.rows[i]
-            prompt_ids = row.request.prompt_ids
-            read_ids = prompt_ids + completion.token_ids[:-1]  # the last one was never read
-            self.prefixes.store(read_ids, self.cache.rows, i, offset=len(prompt_ids))
-            if row.request.finish(row.sample_index, completion):
-                self.requests.discard(row.request)
-        self._drop_rows(set(ended))
+            if not math.isfinite(completion.certainties[-1]):
+                self._fail(i, overflow_error(self.model.dtype))
+            elif row.request in self.requests:
+                prompt_ids = row.request.prompt_ids
+                read_ids = prompt_ids + completion.token_ids[:-1]  # the last one was never read
+                self.prefixes.store(read_ids, self.cache.rows, i, offset=len(prompt_ids))
+                if row.request.finish(row.sample_index, completion):
+                    self.requests.discard(row.request)
+        given_up = {i for i, row in enumerate(self.rows) if row.request not in self.requests}
+        self._drop_rows(given_up.union(ended))
+
+    def _fail(self, i: int, error: ValueError) -> None:
+        """Give up on the request of row i alone."""
+        request = self.rows[i].request
+        if request in self.requests:
+            self.requests.discard(request)
+            waiting = self.admission.waiting
+            self.admission.waiting = deque(other for other in waiting if other is not request)
+            request.future.set_exception(error)
+        # A NaN that stays behind would reach the next row there: masked, it weighs 0 x NaN.
+        self.cache.clear_row(i)
 
     def _completions(self, ended: list[int]) -> list[Completion]:
         """What these rows have generated."""
@@ -231,13 +261,14 @@ class BatchGenerator:
             row, token_ids = self.rows[i], tokens[n][:count]
             is_end = token_ids[-1] in self.stop_ids and not row.request.params.ignore_eos
             is_stop = is_end or row.stop_at is not None
+            is_loop = not is_stop and row.request.ends_loops and is_looping(token_ids)
             text = b"".join([self.token_text[token] for token in token_ids])[: row.stop_at]
             completions.append(
                 Completion(
                     text.decode("utf-8", errors="replace"),
                     token_ids,
                     logprobs[n][:count],
-                    "stop" if is_stop else "length",
+                    "stop" if is_stop else "loop" if is_loop else "length",
                     row.top_logprobs,
                     certainties[n][:count],
                 )
@@ -265,7 +296,8 @@ class BatchGenerator:
         unneeded = {
             i
             for i, request in enumerate(self.prompts)
-            if request not in live and (request.first_logits is None or request.cancelled)
+            if request not in live
+            and (request.first_logits is None or request not in self.requests)
         }
         if len(unneeded) == len(self.prompts):
             self._clear()

@@ -37,6 +37,11 @@ class Request:
         """Whether every token matters as it comes."""
         return bool(self.params.stop or self.params.logprobs or self.on_token)
 
+    @property
+    def ends_loops(self) -> bool:
+        """Whether a text that repeats itself forever is cut."""
+        return self.params.stop_loops and not self.params.ignore_eos
+
     def finish(self, sample_index: int, completion: Completion) -> bool:
         """Take in a finished sample; after the last one, answer. Returns whether that was it."""
         self.completions[sample_index] = completion

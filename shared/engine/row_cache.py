@@ -111,6 +111,11 @@ class RowCache:
             raise ValueError(f"cannot truncate lengths {self.lengths.tolist()} to {lengths}")
         self.lengths = shorter
 
+    def clear_row(self, row: int) -> None:
+        """Overwrite what a row has stored, and whatever lies to the right of it, with zeros."""
+        for tensor in self.keys + self.values:
+            tensor[row] = 0
+
     def read_row(self, row: int, start: int) -> tuple[Tensor, Tensor]:
         """Copies of a row's keys and values from column `start` on, [num_layers, K, T, D] each."""
         span = slice(start, int(self.lengths[row]))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from shared.decoder.model import Qwen
+from shared.engine.overflow import overflow_error
 from shared.engine.prefill import Measure, batches_by_length, score_tokens
 from shared.engine.prefix_cache import PrefixCache
 
@@ -38,4 +40,7 @@ def answer_scores(model: Qwen, requests: list[ScoreRequest], prefixes: PrefixCac
                 request.future.set_exception(error)
         else:
             for request, scores in zip(batch, scored):
-                request.future.set_result(scores)
+                if all(map(math.isfinite, scores)):
+                    request.future.set_result(scores)
+                else:
+                    request.future.set_exception(overflow_error(model.dtype))

@@ -21,7 +21,7 @@ from typing import Any, TextIO, get_type_hints
 from shared.files.json_files import require
 from shared.files.typed_json import in_words, matches, strict_loads
 from shared.grading.answers import extract_answer
-from shared.solution import Completion, Cost, Solution
+from shared.solution import CUT_OFF, Completion, Cost, Solution
 
 VERSION = 2  # since 2, records hold the trace and settings the model's weights
 SETTINGS = {"technique": str, "model": str, "num_problems": int, "problems_fingerprint": str}
@@ -42,7 +42,7 @@ class Record:
     undecided     whether the answer could not be compared with the gold answer; then not correct
     seconds       from question to answer; questions overlap, so these do not add up
     elapsed       working time of the whole run when this was written, all sessions together
-    truncated     how many completions were cut off ("length")
+    truncated     how many completions were cut off ("length" or "loop")
     error         None, or "Type: message" of the exception that ended this question
     completions   {text, finish_reason, num_tokens, logprob (sum; None if not finite), answer},
                   and each completion's `measures`
@@ -83,7 +83,7 @@ class Record:
         self.predicted = solution.answer
         for name, value in asdict(solution.cost).items():
             setattr(self, name, value)
-        self.truncated = sum(c.finish_reason == "length" for c in solution.completions)
+        self.truncated = sum(c.finish_reason in CUT_OFF for c in solution.completions)
         self.completions = [summary(completion) for completion in solution.completions]
         self.scores = [finite(score) for score in solution.scores]
         self.trace = json_ready(solution.trace)

@@ -29,6 +29,17 @@ def is_whole(value: object, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
+def is_number(value: object, low: float, high: float) -> bool:
+    """Whether a JSON value is a number from low to high; True, False and NaN are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def require_whole(value: object, path: Path, entry: str, low: int, high: int) -> None:
+    """Raise ValueError unless an entry of a file is a whole number from low to high."""
+    expected = f"a whole number from {low} to {high}"
+    require(is_whole(value, low, high), path, entry, value, expected)
+
+
 def read_text(path: Path) -> str:
     """The text of a regular file in UTF-8.
 
@@ -51,12 +62,12 @@ def read_text(path: Path) -> str:
 
 def read_json(path: Path, optional: bool = False) -> dict[str, Any]:
     """The object in a JSON file; {} for an absent optional one. Raises what `read_text` raises."""
-    if optional and not path.exists():
+    if optional and not path.exists() and not path.is_symlink():  # a link to nothing is a fault
         return {}
     text = read_text(path)
     try:
         content = json.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError also for a number of 5,000 digits
+    except (ValueError, RecursionError) as error:  # also a number of more than 4,300 digits
         raise ValueError(f"{path} is not valid JSON, download it again: {error}") from error
     require(isinstance(content, dict), path, "the file", content, "an object with named entries")
     return content

@@ -1,32 +1,29 @@
-"""A model's weights from a folder in the hub's layout, from the hub itself, or the shipped "tiny".
+"""A model from a folder in the hub's layout, from the hub itself, or the shipped "tiny".
 
-Weights are read from safetensors files only, one or several with an index. The files are mapped
-into memory, not read: a tensor that needs no conversion is used where it lies, the others are
-converted one by one, so that no second copy of the weights ever exists. Pickled weights (`.bin`)
-are refused, for unpickling a file can run any code that is in it.
+Every file is checked before anything is allocated from what it says: config.json here and in
+`shared/decoder/config.py`, the weights in `shared/loading/weights.py`.
 """
 
 import hashlib
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
-from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import nn
 
-from shared.decoder.model import ModelConfig, Qwen
-from shared.files.json_files import read_json
+from shared.decoder.config import ModelConfig, token_ids
+from shared.decoder.model import Qwen
+from shared.files.json_files import is_whole, read_json, require
+from shared.loading.weights import STORED_DTYPES, check_config, load_weights, read_stored
+from shared.text.tokenizer import Tokenizer
 
 TINY_FOLDER = Path(__file__).parents[1] / "tiny" / "checkpoint"
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 HUB_FILES = ["*.json", "*.safetensors", "merges.txt", "*.jinja"]
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-STORED_DTYPES = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
-PICKLES = ("*.bin", "*.pt", "*.pth")
-RECOMPUTED = re.compile(r".*\.rotary_emb\.inv_freq")  # old files store this table of RoPE
+DEVICE = re.compile(r"(cpu|cuda|mps)(?::(\d{1,3}))?")
+MOST_IDS = 1 << 31  # of a vocabulary whose size is not known
 
 
 def load_model(
@@ -37,19 +34,47 @@ def load_model(
     """The model called "tiny", in a folder, or with an id on the hub, ready for inference.
 
     `device` None is a CUDA GPU where there is one, else the CPU; `dtype` None is bfloat16 on a GPU
-    and float32 on the CPU. Raises ValueError for a model that this decoder does not implement and
-    for files that do not fit their config.json, FileNotFoundError for files that are not there,
-    OSError for a failed download.
+    and float32 on the CPU. Raises ValueError for a model that this decoder does not implement, for
+    files that do not fit their config.json, for weights that are not finite, and for a device that
+    is not there; FileNotFoundError for files that are not there; OSError for a failed download.
     """
-    folder = resolve_folder(name)
-    device = torch.device(device or default_device())
+    device = usable_device(device)
     dtype = dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16)
+    if dtype not in STORED_DTYPES:
+        names = ", ".join(str(each) for each in STORED_DTYPES)
+        raise ValueError(f"dtype is {dtype!r}, expected one of {names}")
+    folder = resolve_folder(name)
+    config = read_config(folder)
     with torch.device("meta"):  # shapes without memory: the weights come from the files
-        model = Qwen(ModelConfig.from_dict(read_json(folder / "config.json")))
+        model = Qwen(config)
     load_weights(model, folder, device, dtype)
-    if model.config.tied_head:
+    if config.tied_head:
         tie_head(model, folder)
     return model.eval().requires_grad_(False)
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """The config.json of a model folder, compared with the sizes that its weights have.
+
+    Raises ValueError naming the entry that is wrong, and what `read_stored` raises.
+    """
+    config = ModelConfig.from_folder(folder)
+    check_config(folder / "config.json", config, read_stored(folder))
+    return config
+
+
+def tie_head(model: Qwen, folder: Path) -> None:
+    """Make the vocabulary head the embedding matrix again, once that has been loaded.
+
+    Raises ValueError where the folder stores a head of its own that differs.
+    """
+    head, embeddings = model.lm_head.weight, model.model.embed_tokens.weight
+    if not head.is_meta and not torch.equal(head, embeddings):
+        raise ValueError(
+            f"{folder}: config.json says tie_word_embeddings, but lm_head.weight and "
+            "model.embed_tokens.weight differ"
+        )
+    model.lm_head.weight = embeddings
 
 
 def default_device() -> str:
@@ -60,16 +85,68 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def usable_device(device: torch.device | str | None) -> torch.device:
+    """The device of that name; None is `default_device`.
+
+    Raises ValueError for a name that is none, and for a device that this machine, or this build of
+    PyTorch, does not have.
+    """
+    name = str(device or default_device())
+    match = DEVICE.fullmatch(name)
+    if not match:
+        raise ValueError(f"device is {name!r}, expected cpu, cuda, cuda:1 (the second GPU) or mps")
+    kind, number = match[1], int(match[2] or 0)
+    if kind == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    else:
+        count = 1 if kind == "cpu" or torch.backends.mps.is_available() else 0
+    if number >= count:
+        there = f"PyTorch sees {count} of that kind here" if count else "PyTorch sees none here"
+        raise ValueError(
+            f"device is {name!r}, but {there}; leave it out to use {default_device()!r}, or "
+            "install the build of PyTorch for your hardware"
+        )
+    return torch.device(name)
+
+
 def stop_token_ids(folder: str | Path) -> list[int]:
     """Ids of the tokens that end a generation, [] where neither of the folder's configs names one.
 
-    generation_config.json comes first: it may list more of them than config.json does.
+    generation_config.json comes first: it may list more of them than config.json does. Raises
+    ValueError for ids that are no token ids, or outside of config.json's vocab_size.
     """
-    for name in ("generation_config.json", "config.json"):
-        ids = read_json(Path(folder) / name, optional=True).get("eos_token_id")
-        if ids is not None:
-            return [ids] if isinstance(ids, int) else list(ids)
-    return []
+    contents = {
+        Path(folder) / name: read_json(Path(folder) / name, optional=True)
+        for name in ("generation_config.json", "config.json")
+    }
+    *_, config = contents.values()
+    vocab_size = config.get("vocab_size")
+    vocab_size = vocab_size if is_whole(vocab_size, 1, MOST_IDS) else MOST_IDS
+    found = [
+        token_ids(content, "eos_token_id", path, vocab_size) for path, content in contents.items()
+    ]
+    return next((ids for ids in found if ids), [])
+
+
+def check_tokenizer(tokenizer: Tokenizer, config: ModelConfig, folder: Path) -> None:
+    """Raise ValueError if the tokenizer has token ids for which the model has no embedding."""
+    require(
+        tokenizer.vocab_size <= config.vocab_size,
+        folder / "config.json",
+        "vocab_size",
+        config.vocab_size,
+        f"{tokenizer.vocab_size} or more, because the tokenizer's files have token ids up to "
+        f"{tokenizer.vocab_size - 1}",
+    )
+
+
+def weights_fingerprint(model: nn.Module) -> str:
+    """A short hash of a few of each tensor's weights: another model or a retrained one differs."""
+    digest = hashlib.sha256()
+    for weight in model.parameters():
+        first = weight.detach()[: 1 + 64 // weight[0].numel()].flatten()[:64]
+        digest.update(first.float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 # --- Where the folder is --------------------------------------------------------------------------
@@ -118,118 +195,3 @@ def download(hub_id: str) -> Path:
             "name here. Check the spelling; be online the first time (later it comes from the "
             f"cache); or give the path of a local folder. The hub said: {error}"
         ) from error
-
-
-# --- Weights --------------------------------------------------------------------------------------
-
-
-def load_weights(
-    module: nn.Module, folder: Path, device: torch.device | str, dtype: torch.dtype
-) -> None:
-    """Give every parameter of `module` the tensor of its name in the folder's safetensors files.
-
-    A parameter that stands in the module under two names (a tied head) may be stored once; its
-    second name is then left as it was. Raises FileNotFoundError, or ValueError naming the file
-    and its missing, surplus or misshapen tensors, before any weight is read.
-    """
-    shapes = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    paths = weight_files(folder)
-    tensors: dict[str, Tensor] = {}
-    for path in paths:
-        found = map_file(path)
-        check_tensors(path, found, shapes)
-        tensors |= found
-    if missing := dict(module.named_parameters()).keys() - tensors.keys():
-        files = some_of(path.name for path in paths)
-        raise ValueError(f"{folder}: {some_of(missing)} not found in {files}")
-
-    module.load_state_dict(
-        {name: tensor.to(device, dtype) for name, tensor in tensors.items()},
-        assign=True,
-        strict=False,
-    )
-
-
-def tie_head(model: Qwen, folder: Path) -> None:
-    """Make the vocabulary head the embedding matrix again, once that has been loaded.
-
-    Raises ValueError where the folder stores a head of its own that differs.
-    """
-    head, embeddings = model.lm_head.weight, model.model.embed_tokens.weight
-    if not head.is_meta and not torch.equal(head, embeddings):
-        raise ValueError(
-            f"{folder}: config.json says tie_word_embeddings, but lm_head.weight and "
-            "model.embed_tokens.weight differ"
-        )
-    model.lm_head.weight = embeddings
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a folder. Raises FileNotFoundError where one is missing."""
-    if (folder / WEIGHTS).exists():
-        return [folder / WEIGHTS]
-    if not (folder / INDEX).exists():
-        refuse_pickles(folder)
-        raise FileNotFoundError(f"{folder} has neither {WEIGHTS} nor {INDEX}: download it again")
-    names = sorted(set(read_json(folder / INDEX).get("weight_map", {}).values()))
-    if not names:
-        raise ValueError(f"{folder / INDEX} lists no files in a weight_map: download it again")
-    if absent := [name for name in names if not (folder / name).exists()]:
-        raise FileNotFoundError(
-            f"{folder} lacks {some_of(absent)}, listed in its {INDEX}: download it again"
-        )
-    return [folder / name for name in names]
-
-
-def refuse_pickles(folder: Path) -> None:
-    """Raise ValueError where pickled weights are all that a folder has."""
-    if pickles := [path.name for pattern in PICKLES for path in folder.glob(pattern)]:
-        raise ValueError(
-            f"{folder}: {some_of(pickles)} is a pickle, which can run code when it is loaded; only "
-            "safetensors are read. Download the model's safetensors, or convert it with "
-            "transformers: AutoModelForCausalLM.from_pretrained(folder).save_pretrained(new_folder)"
-        )
-
-
-def map_file(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file as views of the mapped file: read when they are used."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = [name for name in file.offset_keys() if not RECOMPUTED.fullmatch(name)]
-            return {name: file.get_tensor(name) for name in names}
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is cut short or no safetensors file, download it again: {error}"
-        ) from error
-
-
-def check_tensors(path: Path, tensors: dict[str, Tensor], shapes: dict[str, torch.Size]) -> None:
-    """Raise ValueError unless every tensor of a file has its place, and its shape, in `shapes`."""
-    if surplus := tensors.keys() - shapes.keys():
-        raise ValueError(f"{path}: a model of this config.json has no place for {some_of(surplus)}")
-    for name, tensor in tensors.items():
-        if tensor.dtype not in STORED_DTYPES:
-            raise ValueError(
-                f"{path}: {name} is {tensor.dtype}; quantized weights are not supported"
-            )
-        if tensor.shape != shapes[name]:
-            raise ValueError(
-                f"{path}: {name} has the shape {list(tensor.shape)}, but config.json asks for "
-                f"{list(shapes[name])}"
-            )
-
-
-def weights_fingerprint(model: nn.Module) -> str:
-    """A short hash of a few of each tensor's weights: another model or a retrained one differs."""
-    digest = hashlib.sha256()
-    for weight in model.parameters():
-        first = weight.detach()[: 1 + 64 // weight[0].numel()].flatten()[:64]
-        digest.update(first.float().cpu().numpy().tobytes())
-    return digest.hexdigest()[:12]
-
-
-def some_of(names: Iterable[str], limit: int = 5) -> str:
-    """The names as a list for an error message, the first few of many."""
-    shown = sorted(names)
-    more = f" and {len(shown) - limit} more" if len(shown) > limit else ""
-    return ", ".join(shown[:limit]) + more

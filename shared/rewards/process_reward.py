@@ -22,7 +22,13 @@ from shared.engine.fast_paths import speed_up
 from shared.engine.model_thread import MODEL_THREAD
 from shared.engine.prefill import batches_by_length
 from shared.files.json_files import read_json
-from shared.loading.checkpoint import default_device, load_weights, resolve_folder
+from shared.loading.checkpoint import (
+    check_tokenizer,
+    read_config,
+    resolve_folder,
+    usable_device,
+)
+from shared.loading.weights import load_weights
 from shared.text import prompts
 from shared.text.tokenizer import Tokenizer
 
@@ -67,15 +73,16 @@ class ProcessRewardModel(nn.Module):
         `device` None is a CUDA GPU where there is one. Raises what `load_model` raises.
         """
         folder = REWARD_FOLDER if folder == "tiny" else resolve_folder(folder)
+        config, tokenizer = read_config(folder), Tokenizer.from_folder(folder)
+        check_tokenizer(tokenizer, config, folder)
         separated = SEPARATED in (read_json(folder / "config.json").get("architectures") or [])
-        config = ModelConfig.from_folder(folder)
         with torch.device("meta"):
-            model = cls(config, Tokenizer.from_folder(folder), separated)
+            model = cls(config, tokenizer, separated)
             # Some files also hold the language model's head. A buffer may be there or not.
             model.lm_head = nn.Module()
             head = torch.empty(config.vocab_size, config.hidden_size)
             model.lm_head.register_buffer("weight", head)
-        device = device or default_device()
+        device = usable_device(device)
         MODEL_THREAD.run(lambda: load_weights(model, folder, device, dtype))
         del model.lm_head
         model.eval().requires_grad_(False)
