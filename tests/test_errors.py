@@ -174,7 +174,7 @@ def exec_main(script: str) -> None:
 
 def test_a_bug_in_a_script_is_a_traceback_and_exit_code_1():
     code = (
-        "from shared import cli, evaluate\n"
+        "from shared.evaluation import cli, evaluate\n"
         "import argparse\n"
         "evaluate.append = lambda file, record: int('x')\n"
         "parser = argparse.ArgumentParser()\n"

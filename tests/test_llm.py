@@ -342,7 +342,7 @@ def test_an_overflow_fails_the_request_it_happens_in_and_no_other(bad_llm):
     failing += [bad_llm._request([5, BAD, i], sampled) for i in range(3)]
     good = [bad_llm._request(ids, greedy) for ids in prompts]
     for request in [*failing[:3], *good[:6], *failing[3:], *good[6:]]:
-        bad_llm._submit(request)
+        bad_llm._inbox.put(request)
     assert [request.future.result(60).completions[0].token_ids for request in good] == alone
     for request in failing:
         assert "NaN or infinite" in str(request.future.exception(60))
@@ -350,7 +350,7 @@ def test_an_overflow_fails_the_request_it_happens_in_and_no_other(bad_llm):
 
 
 def test_an_overflow_while_most_samples_still_wait(random_folder, bad_llm):
-    bad_llm._batch.cache_bytes = 100_000  # room for a few rows at a time
+    bad_llm._batch.admission.cache_bytes = 100_000  # room for a few rows at a time
     params = SamplingParams(n=60, max_tokens=20)
     with pytest.raises(ValueError, match="NaN or infinite"):
         bad_llm.generate([[1, BAD]], params)

@@ -116,7 +116,7 @@ def test_the_default_caches_stay_within_the_limit(machine: Path, random_folder: 
     own(machine, "0::/")
     group(machine, "", memory_max=1 << 28, memory_current=0)
     llm = LLM(str(random_folder), device="cpu")
-    assert llm._batch.cache_bytes == 1 << 27
+    assert llm._batch.admission.cache_bytes == 1 << 27
     assert llm._prefixes.max_bytes == 1 << 25
 
 
