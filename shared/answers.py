@@ -32,6 +32,7 @@ from functools import lru_cache
 from shared.equations import (
     EQUALS,
     align_equations,
+    as_point,
     is_droppable,
     is_variable,
     split_equation,
@@ -149,6 +150,8 @@ class _Comparison:
         x, y = as_items(a), as_items(b)
         if x is None and y is None:
             return False, None
+        if x and y and {x.kind, y.kind} == {"()", "set"}:
+            x, y = (as_point(items) or items for items in (x, y))
         if x is None or y is None:
             listed, single = (x, b) if x else (y, a)
             if listed.kind != "set":
