@@ -22,7 +22,7 @@ EQUALS = re.compile(r"(?<![<>!:=])=(?!=)|\\in(?![a-zA-Z])")
 _RELATION = re.compile(r"[<>]|\\(?:le|ge|ne|approx)(?![a-zA-Z])")
 _INDEX = r"(?:_(?:\w+|\{[^{}]*\}))?'*(?:\^\{-1\})?"
 _ARGUMENTS = r"(?:\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\[\]]*\])"
-_NAME = re.compile(
+_NAME = re.compile(  # `\theta`, `\angle ABC`; `x_1`, `area of it`; `f(2)`, `E[X]`
     rf"(?:\\(?!frac|sqrt|pm)[a-zA-Z]+\s*(?:\{{[A-Za-z ]*\}})?\s*[A-Za-z]{{0,3}}{_INDEX}"
     rf"|[A-Za-z]+(?:[ '][A-Za-z]{{2,}})*{_INDEX}"
     rf"|(?:\\[a-zA-Z]+(?:\{{[A-Z]\}})?|(?![xyz]\()[A-Za-z]+){_INDEX}{_ARGUMENTS}|[xyz]\(\w\))"

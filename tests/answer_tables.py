@@ -78,7 +78,7 @@ x \ne 3 | x ≠ 3 | x \neq 3 | x != 3
 x^{10} | x¹⁰
 -7 | −7 | –7 | - 7 | ‑7 | (-7) | \text{-}7
 # choices
-B | (B) | Option B | B) 12 | (B) 12 | \text{(B)} | \textbf{(B)} | b | B. | option (B) | Choice B | B: 12 | B. 12 | \textbf{(B)}\ 12 | \text{B) } 12 | [B] | B) | answer B | OPTION B | \mathrm{(B)}\ 12 | \text{(B) }12
+B | (B) | Option B | B) 12 | (B) 12 | \text{(B)} | \textbf{(B)} | b | B. | option (B) | Choice B | B: 12 | B. 12 | \textbf{(B)}\ 12 | \text{B) } 12 | [B] | B) | answer B | OPTION B | \mathrm{(B)}\ 12 | \text{(B) }12 | (B): 12 | (B), 12 | B)x+1 | \textbf{B)} 12
 (B) 12 | 12 | B) 12 | (B)\ 12
 (C) \frac12 | C | 1/2 | C) 0.5
 A, C | C, A | A and C | A,C

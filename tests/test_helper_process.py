@@ -65,6 +65,12 @@ def short_helper(monkeypatch, helper):
         "9e999",
         "-" * 400 + "1",
         "0b" + "1" * 490,
+        "(1," * 120 + "2" + ")" * 120,
+        r"\{1," * 80 + "2" + r"\}" * 80,
+        "(A) " * 100 + "x",
+        "the " * 120,
+        "1=" * 240 + "1",
+        "x = 1, " * 12 + "(((" * 100,
     ],
 )
 def test_hostile_answers_return_in_time(bomb, short_helper):
