@@ -55,7 +55,16 @@ x \in [-2,7] | [-2,7]
 -5, 5 | x = 5 or x = -5 | x = \pm 5 | \pm 5 | 5, -5 | 5 and -5 | 5 or -5 | \{5,-5\} | x = 5, -5 | x=5, x=-5 | x \in \{-5, 5\} | ±5 | 5\text{ or }-5 | x=5 \text{ or } x=-5
 x = 1, y = 2 | y = 2, x = 1 | x=1 and y=2 | x = 1,\ y = 2
 x = 2k\pi | 2k\pi | 2\pi k
+(2,3) | x=2, y=3 | x = 2 and y = 3 | x=2,\ y=3
+5 | E[X] = 5 | \mathbb{E}[X] = 5 | P(X = 3) = 5 | x_1 + x_2 = 5 | 100a + 10b + c = 5 | x/y = 5 | \frac{x}{y} = 5 | n! = 5 | a_5 = 5 | \sqrt{x} = 5
 # TeX and Unicode
+25 | 25°C | 25℃ | 25^\circ C | 25^{\circ}\text{C} | 25 ^\circ\mathrm{F} | 25º
+12\pi | 12\pi{\rm cm}^2 | 12\pi\,{\rm cm} | 12\pi\phantom{0} | 12\pi\text{.} | 12\pi \\
+\sqrt[3]{8} | 2 | ∛8 | \sqrt[3]8
+x^n | xⁿ | x^{n}
+1/2 | 1∕2 | 1 ∶ 2 | \text{\textbf{1/2}}
+5000 | 5 x 10^3 | 5x10^3 | 5 \times 10^3 | 5∗10³
+-5 | negative 5 | minus 5 | −5 | negative five
 7 | \boldsymbol{7} | \underline{7} | \textstyle 7 | 7\quad | \color{red}7 | \color{red}{7} | \textcolor{blue}{7} | {\color{red} 7} | \mathbf{7} | \bm{7} | \displaystyle 7 | \boxed{7} | \fbox{7} | \text{7} | \textbf{7} | \mathrm{7} | \bf 7 | \quad 7 \quad | \large 7 | ~7 | \hspace{1cm}7 | \! 7 | {{7}} | \left(7\right) | \big(7\big) | **7** | *7* | \mathit{7} | \emph{7} | \ensuremath{7}
 x^4 | x⁴ | x^{4} | x**4 | x · x³ | x^{\color{red}4} | x ^ 4 | \boldsymbol{x}^4
 \frac{3}{4}x | ¾x | \dfrac{3}{4}x | \frac{3x}{4} | 0.75x
@@ -69,7 +78,7 @@ x \ne 3 | x ≠ 3 | x \neq 3 | x != 3
 x^{10} | x¹⁰
 -7 | −7 | –7 | - 7 | ‑7 | (-7) | \text{-}7
 # choices
-B | (B) | Option B | B) 12 | (B) 12 | \text{(B)} | \textbf{(B)} | b | B. | option (B) | Choice B | B: 12 | B. 12 | \textbf{(B)}\ 12 | \text{B) } 12 | [B] | B) | answer B | OPTION B | \mathrm{(B)}\ 12 | \text{(B) }12
+B | (B) | Option B | B) 12 | (B) 12 | \text{(B)} | \textbf{(B)} | b | B. | option (B) | Choice B | B: 12 | B. 12 | \textbf{(B)}\ 12 | \text{B) } 12 | [B] | B) | answer B | OPTION B | \mathrm{(B)}\ 12 | \text{(B) }12 | (B): 12 | (B), 12 | B)x+1 | \textbf{B)} 12
 (B) 12 | 12 | B) 12 | (B)\ 12
 (C) \frac12 | C | 1/2 | C) 0.5
 A, C | C, A | A and C | A,C
@@ -248,7 +257,12 @@ m+n = 7 | 8 | m+n = 8
 y = 2x + 3 | y = 2x - 3 | y = 3x + 2 | 2x
 f(x) = 2x | x | 3x
 x(x+1) = 6 | 6
+2n = 10 | 10
+n + 1 = 7 | 7
+n^2 = 25 | 25
+(2,3) | x=3, y=2 | y=3, x=2
 # units, percent
+5 | negative 5 | minus five | twice 5 | about 50 | less than 5 | at least 5 | 5' | V | 5th | 5:00
 50% | 5 | 0.005 | 0.5%
 12\pi | 12 | 12\pi^2 | 6\pi | 37.7 | 12\pi\text{ million}
 5 | 5x | 5c | -5 | 5.1 | 15 | 5! | 5^2 | 0.5 | 55
@@ -412,6 +426,18 @@ The answer is not 4. The answer is 5. => 5
 answer = 5 => 5
 answer: 5 => 5
 "answer": 5 => 5
+__Answer__: B => B
+Answer：5 => 5
+Answer in cm: 5 => 5
+The answer in cm is 5. => 5
+The answer for part (a): 5 => 5
+The answer is -.5. => -.5
+The answer is .5% => .5%
+The answer is negative 5 => negative 5
+The answer is minus 5 cm. => minus 5
+The answer is that it is negative 5. => negative 5
+The answer is 5 x 10^3 => 5 x 10^3
+Answer:⏎⏎**5** => 5
 {"answer": "5"} => 5
 `answer`: 5 => 5
 The answer is `5`. => 5
@@ -454,7 +480,18 @@ The area is 12 cm^2 => 12
 The area is 12 cm^2. => 12
 It is at 3:45 => 3:45
 It is at 3:45. => 3:45
-It is at 3:45 PM => 3:45
+It is at 3:45 PM => 3:45 PM
+It starts at 10 a.m. => 10 a.m
+It starts at 10 am, he said. => 10 am
+It is 3:45pm now => 3:45pm
+It has 5 million cells. => 5 million
+She needs 2 dozen eggs. => 2 dozen
+It is 5 squared => 5 squared
+It has 5 cells or so. => 5
+It is negative 5. => negative 5
+So $y = e^{2x}$. => e^{2x}
+So y = x^2. => x^2
+It costs US$5. => 5
 There are 10^6 cells => 10^6
 There are 10^{6} cells. => 10^{6}
 There are 5 x 10 = 50 cells => 50

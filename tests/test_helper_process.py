@@ -65,6 +65,12 @@ def short_helper(monkeypatch, helper):
         "9e999",
         "-" * 400 + "1",
         "0b" + "1" * 490,
+        "(1," * 120 + "2" + ")" * 120,
+        r"\{1," * 80 + "2" + r"\}" * 80,
+        "(A) " * 100 + "x",
+        "the " * 120,
+        "1=" * 240 + "1",
+        "x = 1, " * 12 + "(((" * 100,
     ],
 )
 def test_hostile_answers_return_in_time(bomb, short_helper):
@@ -91,7 +97,7 @@ def random_expression(rng, depth):
     return rng.choice(forms)
 
 
-@pytest.mark.parametrize("count", [25, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [25, pytest.param(300, marks=pytest.mark.slow)])
 def test_no_pair_takes_longer_than_two_seconds(count):
     """The limit of algebra and the restart of the helper together, for single formulas and lists.
 

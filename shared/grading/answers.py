@@ -32,6 +32,7 @@ from functools import lru_cache
 from shared.grading.equations import (
     EQUALS,
     align_equations,
+    as_point,
     is_droppable,
     is_variable,
     split_equation,
@@ -133,6 +134,8 @@ class _Comparison:
             return self._same_expression(unwrap_text(a), unwrap_text(b))
         return _as_text(a) == _as_text(b) or self._same_sequence(a, b)
 
+    # A rule gives a verdict, and first whether it applies at all.
+
     def _same_choice(self, a: str, b: str) -> tuple[bool, bool | None]:
         """`(B) 12` is the choice B, and the value 12."""
         x, y = _as_choice(a), _as_choice(b)
@@ -149,6 +152,8 @@ class _Comparison:
         x, y = as_items(a), as_items(b)
         if x is None and y is None:
             return False, None
+        if x and y and {x.kind, y.kind} == {"()", "set"}:
+            x, y = (as_point(items) or items for items in (x, y))
         if x is None or y is None:
             listed, single = (x, b) if x else (y, a)
             if listed.kind != "set":
@@ -215,7 +220,7 @@ _IN_BASE = re.compile(r"([0-9][0-9A-Fa-f]*)_\{?([0-9]+)\}?")
 _LABEL = r"(?:(?:option|choice|answer|letter)\b[ :]*)?"
 _CHOICE = re.compile(rf"{_LABEL}[(\[]?([A-Za-z])[)\].:]?", re.IGNORECASE)
 _CHOICE_AND_CONTENT = re.compile(
-    rf"{_LABEL}(?:[(\[]([A-J])[)\]](?=[ 0-9\\])|([A-J])(?:\)(?=[ 0-9\\])|[.:] )) *(\S.*)",
+    rf"{_LABEL}(?:[(\[]([A-J])[)\]](?:[:.,]|(?=[ 0-9\\]))|([A-J])(?:\)|[.:] )) *(\S.*)",
     re.IGNORECASE,
 )
 

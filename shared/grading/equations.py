@@ -10,15 +10,25 @@ import re
 from shared.grading.expressions import as_items, has_variable, is_expression, split_outside
 from shared.grading.numerals import to_number
 from shared.grading.tex import squeeze, unwrap_text
+from shared.grading.expressions import (
+    Items,
+    as_items,
+    has_variable,
+    is_expression,
+    split_outside,
+    variables,
+)
+from shared.grading.numerals import to_number
+from shared.grading.tex import squeeze, unwrap_text
 
 EQUALS = re.compile(r"(?<![<>!:=])=(?!=)|\\in(?![a-zA-Z])")
 _RELATION = re.compile(r"[<>]|\\(?:le|ge|ne|approx)(?![a-zA-Z])")
-_INDEX = r"(?:_(?:\w+|\{[^{}]*\}))?'*"
-_ARGUMENTS = r"\([^()]*(?:\([^()]*\)[^()]*)*\)"
-_NAME = re.compile(
+_INDEX = r"(?:_(?:\w+|\{[^{}]*\}))?'*(?:\^\{-1\})?"
+_ARGUMENTS = r"(?:\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\[\]]*\])"
+_NAME = re.compile(  # `\theta`, `\angle ABC`; `x_1`, `area of it`; `f(2)`, `E[X]`
     rf"(?:\\(?!frac|sqrt|pm)[a-zA-Z]+\s*(?:\{{[A-Za-z ]*\}})?\s*[A-Za-z]{{0,3}}{_INDEX}"
     rf"|[A-Za-z]+(?:[ '][A-Za-z]{{2,}})*{_INDEX}"
-    rf"|(?:\\[a-zA-Z]+|(?![xyz]\()[A-Za-z]+){_INDEX}{_ARGUMENTS}|[xyz]\(\w\))"
+    rf"|(?:\\[a-zA-Z]+(?:\{{[A-Z]\}})?|(?![xyz]\()[A-Za-z]+){_INDEX}{_ARGUMENTS}|[xyz]\(\w\))"
 )
 _NAMES = re.compile(r"\(\s*\\?[A-Za-z]+(?:_\w)?(?:\s*,\s*\\?[A-Za-z]+(?:_\w)?)+\s*\)")
 
@@ -51,13 +61,15 @@ def is_variable(name: str) -> bool:
 def is_droppable(name: str | None, value: str) -> bool:
     """Whether a left-hand side only says what the value is: `x`, `f(2)`, `(x,y)`, `m+n`, `3+2`.
 
-    An equation in the coordinates x, y, z is a curve unless its left-hand side is a plain
-    combination of them (`x+y = 7`); one with 0 on its right is one always.
+    An equation in one variable (`2n = 10`) is still to be solved, and one in the coordinates x, y,
+    z is a curve, unless its left-hand side is a plain combination (`x+y = 7`, `n! = 120`). With 0
+    on its right it is one of these always.
     """
     if name is None:
         return False
-    if " = " in name:
-        return all(is_droppable(part, value) for part in name.split(" = "))
+    parts = split_outside(name, EQUALS)
+    if len(parts) > 1:
+        return all(is_droppable(part.strip(), value) for part in parts)
     words = unwrap_text(name)
     if not name or _NAME.fullmatch(words) or _NAMES.fullmatch(words):
         return True
@@ -67,7 +79,9 @@ def is_droppable(name: str | None, value: str) -> bool:
         return True
     if has_variable(value) or to_number(value) == 0:
         return False
-    return not (re.search(r"(?<![\\a-zA-Z])[a-zA-Z]*[xyz]", name) and re.search("[0-9]", name))
+    plain = re.sub(r"_(?:\w|\{[^{}]*\})", "", name)
+    is_curve = len(variables(plain)) == 1 or variables(plain) & set("xyz")
+    return not (is_curve and re.search("[0-9]", plain))
 
 
 def align_equations(a: str, b: str) -> tuple[str, str]:
@@ -85,3 +99,12 @@ def align_equations(a: str, b: str) -> tuple[str, str]:
     elif name_b is not None and is_droppable(name_b, value_b):
         return a, value_b
     return a, b
+
+
+def as_point(items: Items) -> Items | None:
+    """The tuple `(2,3)` of the equations `x=2, y=3`, if they name their variables in order."""
+    sides = [split_equation(item) for item in items.items]
+    names = [name for name, _ in sides if name is not None and is_variable(name)]
+    if len(names) < len(sides) or names != sorted(set(names)):
+        return None
+    return Items("()", [value for _, value in sides])

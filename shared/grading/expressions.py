@@ -93,12 +93,20 @@ def is_expression(text: str) -> bool:
     return _Reader(text).reads()
 
 
+def variables(text: str) -> set[str]:
+    """The letters of an expression that stand for numbers."""
+    found = set()
+    for match in _TOKEN.finditer(text):
+        if match["letters"]:
+            found |= set(match["letters"])
+        elif match["command"] and match["command"][1:] in _OPERANDS - {"pi", "infty"}:
+            found.add(match["command"])
+    return found
+
+
 def has_variable(text: str) -> bool:
     """Whether an expression has a letter that stands for a number."""
-    return any(
-        match["letters"] or (match["command"] or "")[1:] in _OPERANDS - {"pi", "infty"}
-        for match in _TOKEN.finditer(text)
-    )
+    return bool(variables(text))
 
 
 class _Reader:

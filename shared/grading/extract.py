@@ -69,9 +69,9 @@ _IS = (
 _CLAIM = re.compile(
     # `####` alone is also a heading in Markdown: it counts before a single word with a digit.
     r"####(?=[ \t]*[^\s#]{0,40}[0-9][^\s#]{0,40}[ \t\r]*$)"
-    r"|\b(?:answers?|ans|correct (?:option|choice))\b(?: (?:choice|option|letter))?[*_`\"']{0,4}"
-    r"\s{0,3}(?:\([^()\n]{0,40}\))?[*_`]{0,4}\s{0,3}"
-    rf"(?:(?:to|of|for)\b[^.:=\n]{{0,80}}?\s)?(?:{_IS}|:|=|->|→|⇒)"
+    r"|(?<![A-Za-z])(?:answers?|ans|correct (?:option|choice))(?![A-Za-z])"
+    r"(?: (?:choice|option|letter))?[*_`\"']{0,4}\s{0,3}(?:\([^()\n]{0,40}\))?[*_`]{0,4}\s{0,3}"
+    rf"(?:(?:to|of|for|in)\b[^.:=\n]{{0,80}}?)?(?:\b{_IS}|\s{{0,3}}(?:[:=：]|->|→|⇒))"
     r"|\*\*(?:final )?answers?\*\*(?=[ \t]+\w)"
     # a heading of its own
     r"|^[ \t>#*_]{0,12}(?:the |my |final |correct ){0,3}answers?[ \t]{0,3}(?:\([^()\n]{0,40}\))?"
@@ -154,6 +154,9 @@ def _after_words(claim: str, word: str) -> str | None:
     """The value of a claim that begins with this word: `two thirds of it`, `therefore 5`."""
     if word.lower() in _FILLERS:
         return _leading_value(claim[len(word) :].lstrip(" :"))
+    if word.lower() in ("negative", "minus"):
+        value = _leading_value(claim[len(word) :].lstrip())
+        return value and f"{word} {value}"
     number = _changing_words(claim)
     return number if to_number(canonical(number)) is not None else None
 
@@ -192,7 +195,7 @@ def _formula_in(sentence: str) -> str | None:
 def _wording(claim: str) -> str | None:
     """A claim in words: `Monday`; or the first number among them: `that he pays 5` -> `5`."""
     claim = re.sub(r"^(?:the|an?) ", "", _REASON.split(claim, maxsplit=1)[0], flags=re.IGNORECASE)
-    number = re.search(r"\S*[0-9]", claim)
+    number = re.search(r"(?:negative |minus )?\S*[0-9]", claim)
     if number is None or re.fullmatch(r"[A-Z][a-z]+ [0-9]+", claim):  # `Room 101`
         return claim or None
     return _leading_value(claim[number.start() :])

@@ -14,6 +14,10 @@ from shared.grading.equations import is_droppable, split_equation
 from shared.grading.expressions import is_mathematical
 from shared.grading.numerals import to_number, without_unit
 from shared.grading.tex import FORMULA, canonical, without_delimiters
+from shared.grading.equations import is_droppable, split_equation
+from shared.grading.expressions import is_mathematical
+from shared.grading.numerals import changes_number, to_number, without_unit
+from shared.grading.tex import FORMULA, canonical, without_delimiters
 
 MAX_CHARS = 500  # of a value, and of the text around it
 MAX_NUMBERS = 50  # that are tried, from the last one on
@@ -29,7 +33,11 @@ _NUMBER = re.compile(
 )
 _OPERATORS = {"+", "*", "/", "×", "·", "^", r"\times", r"\cdot", r"\div", "÷"}
 _RANGE = re.compile(r"[0-9]+(?:[.,][0-9]+)*[-–]([0-9]+(?:[.,][0-9]+)*)")
-_TIME_OR_DATE = re.compile(r"[0-9]{1,2}(?::[0-9]{2}){1,2}|[0-9]+([-/.])[0-9]+\1[0-9]+")
+_HALF_DAY = re.compile(r" ?[aApP](?:m|M|\.[mM]\.?)")
+_TIME_OR_DATE = re.compile(
+    rf"[0-9]{{1,2}}(?::[0-9]{{2}}){{1,2}}(?:{_HALF_DAY.pattern})?|[0-9]{{1,2}}{_HALF_DAY.pattern}"
+    r"|[0-9]+([-/.])[0-9]+\1[0-9]+"
+)
 _DIGIT = "0-9\u00bc-\u00be\u2150-\u215e"  # with characters such as ½
 _EXPONENT = re.compile(r"[\^_](?:[0-9]|\{[^{}]*\})")
 
@@ -61,7 +69,7 @@ def _prose_value(text: str, place: int) -> str | None:
     words = list(re.finditer(r"\S+", line))
     middle = next(i for i, word in enumerate(words) if word.end() > place)
     alone = middle, middle
-    ranges = [_tex(words, middle), _enclosed(words, middle), _joined(words, middle)]
+    ranges = [find(words, middle) for find in (_tex, _enclosed, _joined, _changed)]
     for first, last in [*(each for each in ranges if each != alone), alone]:
         value = _value_of(line[words[first].start() : words[last].end()], line[words[last].end() :])
         if value:
@@ -88,7 +96,24 @@ def _joined(words: list[re.Match], middle: int) -> tuple[int, int]:
 
 def _joins(left: str, operator: str, right: str) -> bool:
     """Whether an operator joins two words; a `-` between two numbers may be a dash."""
-    return operator in _OPERATORS or (operator == "-" and bool(re.search("[a-z]", left + right)))
+    return operator in {*_OPERATORS, "="} or (
+        operator == "-" and bool(re.search("[a-z]", left + right))
+    )
+
+
+def _changed(words: list[re.Match], middle: int) -> tuple[int, int]:
+    """The range of words that together say a number or a time: `5 million`, `3:45 pm`."""
+    texts = [word[0] for word in words]
+    first = last = middle
+    if first > 0 and texts[first - 1].lower() == "negative":
+        first -= 1
+    for i in range(middle + 1, min(middle + 4, len(texts))):
+        is_time = i == middle + 1 and _HALF_DAY.fullmatch(texts[i].rstrip(",;:!?"))
+        number = canonical(" ".join(texts[first : i + 1]))
+        if not is_time and not (changes_number(texts[i]) and to_number(number) is not None):
+            break
+        last = i
+    return first, last
 
 
 def _tex(words: list[re.Match], middle: int) -> tuple[int, int]:
@@ -129,11 +154,13 @@ def _surplus(text: str) -> int:
 def _value_of(text: str, following: str = "") -> str | None:
     """What a formula or some joined words come to: after the last `=`, without unit."""
     text = _trimmed(text, following)
-    if len(text) > MAX_CHARS or not re.search(f"[{_DIGIT}]", _EXPONENT.sub("", text)):
+    if len(text) > MAX_CHARS:
         return None
     if match := _RANGE.fullmatch(text):
         return match[1]
     name, value = split_equation(text)
+    if name is None and not re.search(f"[{_DIGIT}]", _EXPONENT.sub("", text)):
+        return None  # the digits are those of `cm^2`
     if name is not None and (is_droppable(name, value) or not is_mathematical(canonical(text))):
         text = value
     if match := _NUMBER.fullmatch(re.sub("(?<=[0-9])[smhgLlD]$", "", text)):  # `45s`
@@ -149,7 +176,7 @@ def _value_of(text: str, following: str = "") -> str | None:
 def _trimmed(text: str, following: str) -> str:
     """Without the punctuation, currency and unmatched brackets around it."""
     text = without_delimiters(text)
-    text = text.strip(" \t\r\n*_`\"'?").rstrip(".,;:*_`\"'").rstrip("€£¥")
+    text = text.strip(" \t\r\n*_`\"'?").rstrip(" .,;:*_`\"'\\").rstrip("€£¥")
     if text.endswith("!") and not re.match(r"\s+[a-z]", following):  # `18.90!` is no factorial
         text = text.rstrip("!")
     while text.endswith((")", "]")) and _surplus(text) < 0:

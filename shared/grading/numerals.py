@@ -117,7 +117,9 @@ _LAST_WORD = re.compile(
     rf"\\text\{{(?P<text>(?=[^{{}}]*[A-Za-z])[A-Za-z /.'^0-9-]*)\}}){_POWER}$"
 )
 _NUMERAL = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?|\.[0-9]+|[0-9]+/[1-9][0-9]*"
-_COUNTED = re.compile(rf"(?P<sign>-?) ?(?P<numeral>{_NUMERAL})? ?(?P<words>[a-z][a-z' -]*)")
+_COUNTED = re.compile(
+    rf"(?P<sign>(?:-|minus |negative )?) ?(?P<numeral>{_NUMERAL})? ?(?P<words>(?:[a-z][a-z' -]*)?)"
+)
 
 
 def changes_number(word: str) -> bool:
@@ -169,7 +171,7 @@ def read_number_words(text: str) -> Fraction | None:
     if match["numeral"]:
         value, used = Fraction(match["numeral"].replace(",", "")), 0
     else:
-        value, used = _read_cardinal(words)
+        value, used = _read_cardinal(words) if words else (None, 0)
     if value is None:
         return None
     start = used
@@ -179,7 +181,8 @@ def read_number_words(text: str) -> Fraction | None:
         value, used = value / _PARTS[words[used]], used + 1
     elif words[used : used + 1] and words[used] in _POWERS and not match["sign"]:
         value, used = value ** _POWERS[words[used]], used + 1
-    if any(map(changes_number, words[used:])) or (match["numeral"] and used == start):
+    says_nothing = match["numeral"] and used == start and match["sign"] in ("", "-")
+    if any(map(changes_number, words[used:])) or says_nothing:
         return None
     return -value if match["sign"] else value
 

@@ -11,17 +11,33 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "0123456789+-=()ni"))
-_SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑᵢₙₓ", "0123456789+-=()aeinx"))
+
+def _of_kind(kind: str) -> dict[str, str]:
+    """The raised (`<super>`) or lowered (`<sub>`) characters of Unicode and what they raise."""
+    codes = [0xB2, 0xB3, 0xB9, *range(0x2B0, 0x2B9), *range(0x2E1, 0x2E4), *range(0x1D2C, 0x209D)]
+    chars = [char for char in map(chr, codes) if unicodedata.decomposition(char).startswith(kind)]
+    return {char: unicodedata.normalize("NFKC", char).replace("\u2212", "-") for char in chars}
+
+
+_SUPERSCRIPTS, _SUBSCRIPTS = _of_kind("<super>"), _of_kind("<sub>")
 _SYMBOLS = {
     **dict.fromkeys("−–—‐‑‒﹣－", "-"),
     **dict.fromkeys("·⋅∙•", r"\cdot "),
     **dict.fromkeys("×✕✖", r"\times "),
-    **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\0", ""),  # characters without width
+    **dict.fromkeys("\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\ufeff\0", ""),  # no width
+    **{"∕": "/", "∗": "*", "∶": ":", "∛": r"\sqrt[3]"},
+    **{"°": r"^\circ ", "º": r"^\circ ", "℃": r"^\circ C", "℉": r"^\circ F"},
     **{"÷": "/", "∞": r"\infty ", "√": r"\sqrt ", "±": r"\pm ", "∓": r"\mp ", "∅": r"\emptyset "},
     **{"≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "∈": r"\in ", "∪": r"\cup ", "∩": r"\cap "},
     **{"ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}"},
-    **{"∠": r"\angle ", "△": r"\triangle ", "≈": r"\approx ", "→": r"\to ", "°": "", "º": ""},
+    **{
+        "∠": r"\angle ",
+        "△": r"\triangle ",
+        "≈": r"\approx ",
+        "→": r"\to ",
+        "°": r"^\circ ",
+        "º": r"^\circ ",
+    },
     **{"⟨": r"\langle ", "⟩": r"\rangle ", "⌊": r"\lfloor ", "⌋": r"\rfloor "},
 }
 _GREEK_NAMES = (
@@ -58,9 +74,11 @@ _REWRITES = [
         (rf"(?<!\\)(?:{_SPACES})", " "),
         (r"\\[hv]space\*?\s*\{[^{}]*\}", " "),
         (r"\\(?:textcolor|colorbox|color)\s*(?:\[[^\[\]]*\])?\s*\{[^{}]*\}", ""),
+        (r"\{\s*\\(?:rm|bf|it|sf|tt)(?![a-zA-Z])\s*([^{}]*)\}", r"\\text{\1}"),
         (rf"\\(?:{_SIZES}|{_FONTS})(?![a-zA-Z])\s*", ""),
         (rf"\\(?:{_TEXTS})\s*(?=\{{)", r"\\text"),
-        (r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|\\degree(?![a-z])", ""),
+        (r"\\text\{\s*[.,;]?\s*\}|\\(?:phantom|tag|label)\s*\{[^{}]*\}", " "),
+        (r"(?:\^\s*\\circ|\^\s*\{\s*\\circ\s*\}|\\degree)(?![a-z])\s*(?:[CF](?![a-zA-Z]))?", ""),
         (r"(?<=[0-9])\{,\}(?=[0-9])", ","),
         (r"\\%|\\text\{\s*\\?%\s*\}", "%"),
         (r"\s*(?:\\text\{\s*)?\bper ?cent(?:age)?\b\s*\}?", "%"),
@@ -70,6 +88,8 @@ _REWRITES = [
         (r"(\\(?:frac|binom)\s*\{[^{}]*\})\s*([0-9a-zA-Z])", r"\1{\2}"),
         (rf"(?<![\\a-zA-Z])(pi|{_FUNCTIONS})(?![a-zA-Z])", r"\\\1 "),
         (r"\\sqrt\s*(?:([0-9]+)|([a-zA-Z])|\(([^()]*)\))", r"\\sqrt{\1\2\3}"),
+        (r"(\\sqrt\s*\[[^\[\]]*\])\s*([0-9]+|[a-zA-Z])", r"\1{\2}"),
+        (r"(?<=[0-9]) ?x ?(?=10 ?\^)", r" \\times "),
         (r"\\([lg])eq(?:slant)?(?![a-z])", r"\\\1e"),
         (r"\\([lg])t(?![a-z])", lambda match: "<" if match[1] == "l" else ">"),
         (r"\\neq(?![a-z])|!=", r"\\ne "),
@@ -107,13 +127,15 @@ def canonical(text: str) -> str:
     text = " ".join(unicodedata.normalize("NFKC", text).split())
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
-    text = _bare(" ".join(text.split()).rstrip(" .,;"))
+    text = _bare(" ".join(text.split()).rstrip(" .,;\\"))
     return re.sub(r"^\\text\{([^{}]*)\}$", r"\1", text).strip().rstrip(" .,;")
 
 
 def unwrap_text(text: str) -> str:
     r"""The words of `\text{…}` without it."""
-    return " ".join(re.sub(r"\\text\{([^{}]*)\}", r" \1 ", text).split())
+    for _ in range(text.count(r"\text")):  # from the inside out
+        text = re.sub(r"\\text\{([^{}]*)\}", r" \1 ", text)
+    return " ".join(text.split())
 
 
 def squeeze(text: str) -> str:
