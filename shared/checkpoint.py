@@ -104,8 +104,8 @@ def usable_device(device: torch.device | str | None) -> torch.device:
     if number >= count:
         there = f"PyTorch sees {count} of that kind here" if count else "PyTorch sees none here"
         raise ValueError(
-            f"device is {name!r}, but {there}; leave it out to use {default_device()!r}, or install "
-            "the build of PyTorch for your hardware"
+            f"device is {name!r}, but {there}; leave it out to use {default_device()!r}, or "
+            "install the build of PyTorch for your hardware"
         )
     return torch.device(name)
 

@@ -21,6 +21,7 @@ from shared.checkpoint import check_tokenizer, read_config, resolve_folder, usab
 from shared.llm import LLM
 from shared.model import Decoder, ModelConfig
 from shared.model_thread import MODEL_THREAD
+from shared.overflow import overflow_error
 from shared.prefill import pad_right
 from shared.tokenizer import Tokenizer
 from shared.tokenizer_files import read_json
@@ -132,7 +133,10 @@ class ProcessRewardModel(nn.Module):
             first_ends = torch.tensor([encoded[i][1][0] for i in batch], device=device)
             logits = self(pad_right([encoded[i][0] for i in batch], device), first_ends)  # [B, T]
             for row, i in enumerate(batch):
-                scores[i] = logits[row, encoded[i][1]].float().sigmoid().tolist()
+                at_ends = logits[row, encoded[i][1]].float()
+                if not at_ends.isfinite().all():
+                    raise overflow_error(self.model.embed_tokens.weight.dtype)
+                scores[i] = at_ends.sigmoid().tolist()
         return scores
 
 

@@ -1,6 +1,8 @@
 """Judge and process reward model: against transformers' backbone, and on the shipped weights."""
 
+import json
 import math
+import shutil
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from hub_models import random_hub_model
 
 from shared import SamplingParams, load_problems, prompts
 from shared.model import ModelConfig
-from shared.scorers import ProcessRewardModel, aggregate_scores, encode_steps, judge
+from shared.scorers import REWARD_FOLDER, ProcessRewardModel, aggregate_scores, encode_steps, judge
 from shared.tiny.report import auc, is_right, sample
 
 
@@ -96,6 +98,26 @@ def test_the_auc_is_the_share_of_pairs_in_the_right_order():
     assert auc([1.0, 2.0], [0.0]) == 1.0
     assert auc([0.0, 2.0], [1.0]) == 0.5
     assert auc([1.0], [1.0]) == 0.5
+
+
+def test_scores_that_are_no_numbers_are_an_error():
+    model = ProcessRewardModel.from_folder(device="cpu")
+    model.score.weight[:] = math.nan
+    with pytest.raises(ValueError, match="logits are NaN or infinite"):
+        model.step_scores("1 + 1 =", ["2"])
+
+
+def test_a_damaged_folder_is_refused_before_a_model_is_built(tmp_path):
+    folder = shutil.copytree(REWARD_FOLDER, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 999}))
+    with pytest.raises(ValueError, match="config.json: num_hidden_layers is 999, expected 4"):
+        ProcessRewardModel.from_folder(folder)
+    (folder / "config.json").write_text(json.dumps({**config, "architectures": 7}))
+    with pytest.raises(ValueError, match="config.json: architectures is 7, expected"):
+        ProcessRewardModel.from_folder(folder)
+    with pytest.raises(ValueError, match="device is 'gpu', expected cpu"):
+        ProcessRewardModel.from_folder(device="gpu")
 
 
 def test_aggregates():
