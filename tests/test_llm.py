@@ -10,6 +10,9 @@ import pytest
 import torch
 
 from shared import LLM, SamplingParams, prompts
+from shared.engine.generator import BatchGenerator
+from shared.engine.model_thread import MODEL_THREAD
+from shared.engine.prefix_cache import PrefixCache
 from shared.loading.checkpoint import TINY_FOLDER
 
 GREEDY = SamplingParams(temperature=0)
@@ -346,7 +349,36 @@ def test_an_overflow_fails_the_request_it_happens_in_and_no_other(bad_llm):
     assert [request.future.result(60).completions[0].token_ids for request in good] == alone
     for request in failing:
         assert "NaN or infinite" in str(request.future.exception(60))
-    assert not bad_llm._batch.has_work and not bad_llm._batch.rows
+    assert MODEL_THREAD.run(lambda: bad_llm._batch.rows) == []
+
+
+@pytest.mark.parametrize("place", ["prompt", "completion"])
+def test_whoever_gets_the_place_of_a_row_that_overflowed_sees_nothing_of_it(bad_llm, place):
+    """The NaN lies to the right of the new row, and to the left of the end of a longer one."""
+    params = SamplingParams(temperature=0, max_tokens=90, ignore_eos=True)
+    texts = [[20, 3] * 25, [21, 4] * 15, [22, 5] * 5]  # a long one, a bad one, a new one
+    expected = [output.completions[0].token_ids for output in bad_llm.generate(texts, params)]
+    limits = {"cache_bytes": 1 << 24, "prefixes": PrefixCache(0)}
+    batch = BatchGenerator(bad_llm.model, bad_llm.tokenizer, bad_llm.stop_ids, **limits)
+    long, bad, new = (bad_llm._request(list(ids), params) for ids in texts)
+    if place == "prompt":
+        bad.prompt_ids[25] = BAD
+    batch.add(long)
+    for _ in range(30):
+        batch.step()
+    batch.add(bad)
+    for _ in range(12):
+        batch.step()
+    if place == "completion":
+        with torch.inference_mode():
+            batch.state["tokens"][1, batch.state["count"][1] - 1] = BAD  # what is read next
+        batch.step()
+    assert "NaN" in str(bad.future.exception(0)) and len(batch.rows) == 1
+    batch.add(new)
+    while batch.has_work:
+        batch.step()
+    assert long.future.result(0).completions[0].token_ids == expected[0]
+    assert new.future.result(0).completions[0].token_ids == expected[2]
 
 
 def test_an_overflow_while_most_samples_still_wait(random_folder, bad_llm):

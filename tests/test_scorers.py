@@ -1,7 +1,9 @@
 """Judge and process reward model: against transformers' backbone, and on the shipped weights."""
 
+import json
 import math
 import re
+import shutil
 from dataclasses import replace
 from functools import partial
 
@@ -19,7 +21,7 @@ from shared.decoder.model import ModelConfig
 from shared.evaluation.intervals import auc
 from shared.evaluation.pool import sample_pool
 from shared.rewards.judge import judge, judging_cost
-from shared.rewards.process_reward import ProcessRewardModel, encode_steps
+from shared.rewards.process_reward import REWARD_FOLDER, ProcessRewardModel, encode_steps
 from shared.scores import aggregate_scores, checked, checked_scores
 from shared.tiny.report import is_right, sample
 
@@ -176,6 +178,26 @@ def test_the_auc_is_the_share_of_pairs_in_the_right_order():
     assert auc([1.0, 2.0], [0.0]) == 1.0
     assert auc([0.0, 2.0], [1.0]) == 0.5
     assert auc([1.0], [1.0]) == 0.5
+
+
+def test_scores_that_are_no_numbers_are_an_error():
+    model = ProcessRewardModel.from_folder(device="cpu")
+    model.score.weight[:] = math.nan
+    with pytest.raises(ValueError, match="logits are NaN or infinite"):
+        model.step_scores("1 + 1 =", ["2"])
+
+
+def test_a_damaged_folder_is_refused_before_a_model_is_built(tmp_path):
+    folder = shutil.copytree(REWARD_FOLDER, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 999}))
+    with pytest.raises(ValueError, match="config.json: num_hidden_layers is 999, expected 4"):
+        ProcessRewardModel.from_folder(folder)
+    (folder / "config.json").write_text(json.dumps({**config, "architectures": 7}))
+    with pytest.raises(ValueError, match="config.json: architectures is 7, expected"):
+        ProcessRewardModel.from_folder(folder)
+    with pytest.raises(ValueError, match="device is 'gpu', expected cpu"):
+        ProcessRewardModel.from_folder(device="gpu")
 
 
 def test_aggregates():

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import re
 
-from shared.grading.expressions import as_items, has_variable, is_expression, split_outside
-from shared.grading.numerals import to_number
-from shared.grading.tex import squeeze, unwrap_text
 from shared.grading.expressions import (
     Items,
     as_items,

@@ -12,10 +12,6 @@ import re
 
 from shared.grading.equations import is_droppable, split_equation
 from shared.grading.expressions import is_mathematical
-from shared.grading.numerals import to_number, without_unit
-from shared.grading.tex import FORMULA, canonical, without_delimiters
-from shared.grading.equations import is_droppable, split_equation
-from shared.grading.expressions import is_mathematical
 from shared.grading.numerals import changes_number, to_number, without_unit
 from shared.grading.tex import FORMULA, canonical, without_delimiters
 

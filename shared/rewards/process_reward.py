@@ -20,6 +20,7 @@ from shared.decoder.model import Decoder, ModelConfig
 from shared.engine.attention import Uncached
 from shared.engine.fast_paths import speed_up
 from shared.engine.model_thread import MODEL_THREAD
+from shared.engine.overflow import overflow_error
 from shared.engine.prefill import batches_by_length
 from shared.files.json_files import read_json
 from shared.loading.checkpoint import (
@@ -127,7 +128,10 @@ class ProcessRewardModel(nn.Module):
             first_ends = torch.tensor([encoded[i][1][0] for i in batch], device=device)
             logits = self(pad_right([encoded[i][0] for i in batch], device), first_ends)  # [B, T]
             for row, i in enumerate(batch):
-                scores[i] = logits[row, encoded[i][1]].float().sigmoid().tolist()
+                at_ends = logits[row, encoded[i][1]].float()
+                if not at_ends.isfinite().all():
+                    raise overflow_error(self.model.embed_tokens.weight.dtype)
+                scores[i] = at_ends.sigmoid().tolist()
         return scores
 
 
