@@ -371,7 +371,9 @@ def test_whoever_gets_the_place_of_a_row_that_overflowed_sees_nothing_of_it(bad_
         batch.step()
     if place == "completion":
         with torch.inference_mode():
-            batch.state["tokens"][1, batch.state["count"][1] - 1] = BAD  # what is read next
+            batch.logits = [torch.cat(batch.logits)]
+            batch.logits[0][1, BAD] += 1e4  # what is chosen and read next
+        batch.step()
         batch.step()
     assert "NaN" in str(bad.future.exception(0)) and len(batch.rows) == 1
     batch.add(new)
