@@ -10,11 +10,17 @@ from pathlib import Path
 from unittest import mock
 
 
+def start_script(script: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """What `python SCRIPT ARGUMENTS` prints and returns, run in a folder in a new process."""
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
 def run_script(script: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """What `python SCRIPT ARGUMENTS` prints and returns, run in a folder in this very process.
 
-    It saves the seconds in which a new process imports everything. Each script has one test that
-    starts a process for it (see also test_scripts.py); the others use this.
+    It saves the seconds in which a new process imports everything. One test of a chapter's script
+    starts a real process; the others use this.
     """
     out, err, code = io.StringIO(), io.StringIO(), 0
     with contextlib.ExitStack() as stack:
