@@ -2,13 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint
+.PHONY: demo test test-all lint
 
 demo: .venv/installed
 	$(BIN)/python ch07_combine/ladder.py
 
+# One worker process for each core (tests/conftest.py says how many), with one thread each.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 10
+
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not slow"
+
+test-all: .venv/installed-dev
+	$(PYTEST)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

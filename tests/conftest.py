@@ -1,4 +1,5 @@
-"""Models for tests: the shipped one, a small random one, and a real Qwen where there is one."""
+"""How tests run (worker processes, slow tests), and their models: the shipped one, a small random
+one, and a real Qwen where there is one."""
 
 import json
 import os
@@ -6,6 +7,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -14,6 +16,33 @@ from shared import LLM
 from shared.decoder.model import ModelConfig, Qwen
 
 TINY = Path(__file__).parents[1] / "shared" / "tiny" / "checkpoint"
+WORKER_BYTES = 3 * 2**30  # room for one worker and the kernel or script that it has started
+
+
+def pytest_configure() -> None:
+    """One thread in each worker, and in the notebooks and scripts that it starts.
+
+    Workers of several threads wait for each other most of the time.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        torch.set_num_threads(1)
+
+
+@pytest.hookimpl(optionalhook=True)  # known where pytest-xdist is installed
+def pytest_xdist_auto_num_workers() -> int:
+    """Workers of `--numprocesses auto`: one for each core that we may use, if memory suffices."""
+    has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS or Windows
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return max(1, min(cores, psutil.virtual_memory().available // WORKER_BYTES))
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what `-m "not slow"` excludes
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a real model is slow."""
+    for item in items:
+        if "real_folder" in item.fixturenames:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,12 @@
 
 import math
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from scripts import run_script, start_script
 
 from ch01_cot import cot
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems, prompts
@@ -317,13 +316,13 @@ def test_sampled_chains_vote(tiny):
 
 
 def run(*arguments, cwd):
-    command = [sys.executable, str(SCRIPT), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    return run_script(SCRIPT, *arguments, cwd=cwd)
 
 
 def test_the_script_prints_the_summary_and_writes_records(tmp_path):
     out = tmp_path / "cot.jsonl"
-    done = run("--split", "dev", "--limit", "4", "--out", str(out), cwd=tmp_path)
+    small = ("--split", "dev", "--limit", "4", "--out", str(out))
+    done = start_script(SCRIPT, *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     last = done.stdout.splitlines()[-1]
     evaluation = load_evaluation(out)

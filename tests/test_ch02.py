@@ -2,14 +2,13 @@
 
 import math
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from scipy.stats import beta
+from scripts import run_script, start_script
 
 from ch02_self_consistency import self_consistency as chapter
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems
@@ -304,9 +303,8 @@ def test_universal_self_consistency_takes_the_named_response(reply, answer, chos
     assert len(solution.completions) == 4 and solution.cost.generated_tokens == 8
 
 
-def run_script(*arguments, cwd):
-    command = [sys.executable, str(SCRIPT), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+def run(*arguments, cwd):
+    return run_script(SCRIPT, *arguments, cwd=cwd)
 
 
 LAST_LINE = (
@@ -316,35 +314,33 @@ LAST_LINE = (
 
 
 def test_the_script_compares_with_greedy_and_resumes(tmp_path):
-    small = ("--limit", "10", "--n", "8", "--against-greedy", "--out", "vote.jsonl")
-    done = run_script(*small, cwd=tmp_path)
+    small = ("--limit", "8", "--n", "8", "--against-greedy", "--out", "vote.jsonl")
+    done = start_script(SCRIPT, *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     *_, gain, last = done.stdout.strip().splitlines()
     accuracy, low, high, problems, tokens = map(float, re.fullmatch(LAST_LINE, last).groups())
-    assert low <= accuracy <= high and problems == 10
+    assert low <= accuracy <= high and problems == 8
     greedy = re.search(LAST_LINE, done.stdout)
     assert greedy[0] != last and float(greedy[5]) < tokens / 4
     difference = float(re.match(r"above greedy, paired: ([+-]\S+) \[", gain)[1])
     assert difference == pytest.approx(accuracy - float(greedy[1]), abs=1e-6)
     records = (tmp_path / "vote.jsonl").read_bytes()
-    assert records.count(b"\n") == 10 and (tmp_path / "vote.greedy.jsonl").exists()
-    again = run_script(*small, cwd=tmp_path)
+    assert records.count(b"\n") == 8 and (tmp_path / "vote.greedy.jsonl").exists()
+    again = run(*small, cwd=tmp_path)
     assert again.stdout.splitlines()[-1].split("seconds")[0] == last.split("seconds")[0]
     assert (tmp_path / "vote.jsonl").read_bytes() == records
 
 
 @pytest.mark.parametrize("method", ["adaptive", "weighted", "deepconf-online", "universal"])
 def test_the_script_runs_every_method(method, tmp_path):
-    done = run_script("--method", method, "--limit", "3", "--n", "4", cwd=tmp_path)
+    done = run("--method", method, "--limit", "3", "--n", "4", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     match = re.fullmatch(LAST_LINE, done.stdout.strip().splitlines()[-1])
     assert match and match[4] == "3"
 
 
 def test_a_user_error_is_told(tmp_path):
-    done = run_script(
-        "--keep", "0", "--method", "deepconf", "--limit", "2", "--n", "2", cwd=tmp_path
-    )
+    done = run("--keep", "0", "--method", "deepconf", "--limit", "2", "--n", "2", cwd=tmp_path)
     assert done.returncode == 1 and "keep must be a share" in done.stdout.splitlines()[-1]
 
 

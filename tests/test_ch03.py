@@ -7,7 +7,6 @@ import math
 import re
 import shutil
 import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import save_file
+from scripts import run_script, start_script
 
 from ch03_best_of_n import best_of_n as chapter
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems
@@ -341,12 +341,12 @@ SUMMARY = re.compile(
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPT), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    return run_script(SCRIPT, *arguments, cwd=cwd)
 
 
 def test_the_script_ranks_from_any_folder(tmp_path):
-    done = run("--limit", "6", "--n", "4", "--split", "dev", "--out", "a.jsonl", cwd=tmp_path)
+    small = ("--limit", "6", "--n", "4", "--split", "dev", "--out", "a.jsonl")
+    done = start_script(SCRIPT, *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     accuracy, low, high, problems, tokens = SUMMARY.fullmatch(done.stdout.splitlines()[-1]).groups()
     assert float(low) <= float(accuracy) <= float(high)

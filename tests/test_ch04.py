@@ -26,6 +26,7 @@ from types import ModuleType
 
 import psutil
 import pytest
+from scripts import run_script, start_script
 
 from ch04_rejection import budgets, code_rejection, code_tasks, sandbox
 from ch04_rejection import rejection as chapter
@@ -1109,13 +1110,12 @@ SUMMARY = re.compile(
 
 
 def run(script: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(FOLDER / script), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    return run_script(FOLDER / script, *arguments, cwd=cwd)
 
 
 def test_the_script_draws_until_accepted_from_any_folder(tmp_path):
     small = ("--limit", "6", "--n", "3", "--split", "dev", "--out", "a.jsonl")
-    done = run("rejection.py", *small, cwd=tmp_path)
+    done = start_script(FOLDER / "rejection.py", *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert SUMMARY.fullmatch(done.stdout.splitlines()[-1])
     records = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
@@ -1192,7 +1192,7 @@ def test_a_run_is_not_gone_on_with_under_another_reward_model_or_other_tests(tmp
 
 def test_the_script_for_code_draws_until_accepted(tmp_path):
     small = ("--limit", "2", "--n", "2", "--max-tokens", "20", "--out", "a.jsonl")
-    done = run("code_rejection.py", *small, cwd=tmp_path)
+    done = start_script(FOLDER / "code_rejection.py", *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     records = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
     assert [record["predicted"] for record in records] == ["fails"] * 2

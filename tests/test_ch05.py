@@ -6,13 +6,14 @@ import json
 import math
 import re
 import subprocess
-import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from scripts import run_script, start_script
 
 from ch04_rejection import rejection
 from ch05_refine import outcomes
@@ -438,13 +439,15 @@ def test_the_records_say_what_each_way_would_have_done_alone(tiny, recorded):
     pool = to_pool(evaluation)
     ways = chapter.ways_to_refine(gates)
     assert outcomes.ways_of(pool) == list(ways) and len(ways) == 7
-    for way, technique in ways.items():
-        alone = evaluate(
-            partial(technique, rounds=2, params=chapter.PARAMS),
-            tiny,
-            load_problems("word", split="dev", limit=5),
-            progress=False,
-        )
+    problems = load_problems("word", split="dev", limit=5)
+
+    def run_alone(technique):
+        technique = partial(technique, rounds=2, params=chapter.PARAMS)
+        return evaluate(technique, tiny, problems, progress=False)
+
+    with ThreadPoolExecutor(len(ways)) as threads:  # so that they share a batch
+        runs = list(threads.map(run_alone, ways.values()))
+    for way, alone in zip(ways, runs):
         finals = [outcomes.draft_after(problem, way, 2) for problem in pool]
         assert all(id(final) not in critique_ids(problem) for final, problem in zip(finals, pool))
         # Another batch rounds otherwise, and a text may then go on differently.
@@ -639,12 +642,12 @@ SUMMARY = re.compile(
 
 
 def run(*arguments: str, cwd: Path, script: Path = SCRIPT) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(script), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    return run_script(script, *arguments, cwd=cwd)
 
 
 def test_the_script_refines_in_one_way_from_any_folder(tmp_path):
-    done = run("--limit", "4", "--split", "dev", "--rounds", "1", "--out", "a.jsonl", cwd=tmp_path)
+    small = ("--limit", "4", "--split", "dev", "--rounds", "1", "--out", "a.jsonl")
+    done = start_script(SCRIPT, *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     accuracy, low, high, problems, _ = SUMMARY.fullmatch(done.stdout.splitlines()[-1]).groups()
     assert float(low) <= float(accuracy) <= float(high) and int(problems) == 4
@@ -666,7 +669,7 @@ def test_the_comparison_prints_every_way_and_votes_from_a_recorded_pool(tmp_path
     tables = lines[: 2 * len(names) + 3]  # two headings and an empty line between
     named = [line[:24].strip() for line in tables]
     assert [name for name in named if name in names] == names * 2
-    study = run("a.jsonl", "--summary", "a.json", script=STUDY, cwd=tmp_path)
+    study = start_script(STUDY, "a.jsonl", "--summary", "a.json", cwd=tmp_path)
     assert study.returncode == 0, study.stderr
     assert study.stdout.splitlines()[: len(tables)] == tables
     summary = json.loads((tmp_path / "a.json").read_text())

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from scripts import run_script, start_script
 
 from ch06_search import compare as comparison
 from ch06_search import game24, values
@@ -1117,13 +1118,12 @@ SUMMARY = re.compile(
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPT), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    return run_script(SCRIPT, *arguments, cwd=cwd)
 
 
 def test_the_script_searches_from_any_folder(tmp_path):
     flags = ("--limit", "2", "--n", "4", "--branch", "2", "--split", "dev", "--out", "a.jsonl")
-    done = run(*flags, cwd=tmp_path)
+    done = start_script(SCRIPT, *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     accuracy, low, high, problems, tokens = SUMMARY.fullmatch(done.stdout.splitlines()[-1]).groups()
     assert float(low) <= float(accuracy) <= float(high)

@@ -1,24 +1,22 @@
 """The ladder script, run for real at a small size."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from scripts import run_script, start_script
 
 ROOT = Path(__file__).parents[1]
 LADDER = ROOT / "ch07_combine" / "ladder.py"
 
 
 def run(*arguments, cwd):
-    command = [sys.executable, str(LADDER), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    return run_script(LADDER, *arguments, cwd=cwd)
 
 
 def test_the_ladder_climbs_draws_and_resumes(tmp_path):
-    small = ("--limit", "12", "--n", "4", "--out", str(tmp_path / "run"))
-    done = run(*small, cwd=tmp_path)
+    small = ("--limit", "4", "--n", "4", "--out", str(tmp_path / "run"))
+    done = start_script(LADDER, *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "run" / "ladder.json").read_text())["rungs"]
     assert [row["name"] for row in rows] == [
@@ -44,7 +42,8 @@ def test_the_ladder_climbs_draws_and_resumes(tmp_path):
     assert again.returncode == 0
     once_more = json.loads((tmp_path / "run" / "ladder.json").read_text())["rungs"]
     for row, same in zip(rows, once_more):
-        assert row.pop("seconds") == pytest.approx(same.pop("seconds"), abs=0.01)
+        # Not those of the second call; what a busy machine does after the last answer is not kept.
+        assert row.pop("seconds") == pytest.approx(same.pop("seconds"), rel=0.2)
     assert once_more == rows
 
 

@@ -15,9 +15,9 @@ nothing may.
 
 from __future__ import annotations
 
+import argparse
 import ast
 import shutil
-import sys
 from pathlib import Path
 
 import nbformat
@@ -280,6 +280,9 @@ def write() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] != ["--write"]:
-        sys.exit(__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", action="store_true", required=True)
+    parser.parse_args()
     write()

@@ -34,7 +34,7 @@ def reward_model():
 @pytest.fixture(scope="module")
 def graded(tiny):
     """Sampled solutions of dev problems: (question, solution, is it right?)."""
-    problems = load_problems("word", split="dev", limit=60)
+    problems = load_problems("word", split="dev", limit=40)
     params = SamplingParams(n=2, temperature=0.6, max_tokens=600)
     pool = sample(tiny, problems, prompts.STEP_BY_STEP, params)
     return [(p.question, c.text, is_right(c, p)) for p, row in zip(problems, pool) for c in row]
