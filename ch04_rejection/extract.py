@@ -35,7 +35,7 @@ PROMPT = re.compile(r"^[ \t]*(?:>>>|\.\.\.)(?: |$)", re.MULTILINE)  # of Python'
 # Bounds that no sensible reply reaches, so that no reply can take minutes:
 CUT_LINES = 50  # left out at the end of a program that was cut off
 TRIES = 10  # to find the end of a stretch
-FAILURES = 300  # of lines that begin as code does
+FAILURES = 200  # of lines that begin as code does
 FILE = "a_models_reply"
 
 warnings.filterwarnings("ignore", module=FILE)  # the parser warns of "\d" in a model's string
