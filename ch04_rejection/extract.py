@@ -70,7 +70,7 @@ def extract_code(text: str, name: str) -> str:
     text = text.rpartition("</think>")[2].partition("<think>")[0].replace("\r\n", "\n")
     text = END_FENCE.sub(r"\n\1", text)
     one_liners = ANY_FENCE.sub("\n```\n", text)  # fences and code on the same line
-    for reading in (text, one_liners, PROMPT.sub("", text)):
+    for reading in dict.fromkeys((text, one_liners, PROMPT.sub("", text))):  # each once
         found = list(stretches(reading))
         chosen = [i for i, stretch in enumerate(found) if stretch.defines(name)]
         if chosen:
