@@ -35,7 +35,7 @@ PROMPT = re.compile(r"^[ \t]*(?:>>>|\.\.\.)(?: |$)", re.MULTILINE)  # of Python'
 # Bounds that no sensible reply reaches, so that no reply can take minutes:
 CUT_LINES = 50  # left out at the end of a program that was cut off
 TRIES = 10  # to find the end of a stretch
-FAILURES = 300  # of lines that begin as code does
+FAILURES = 200  # of lines that begin as code does
 FILE = "a_models_reply"
 
 warnings.filterwarnings("ignore", module=FILE)  # the parser warns of "\d" in a model's string
@@ -70,7 +70,7 @@ def extract_code(text: str, name: str) -> str:
     text = text.rpartition("</think>")[2].partition("<think>")[0].replace("\r\n", "\n")
     text = END_FENCE.sub(r"\n\1", text)
     one_liners = ANY_FENCE.sub("\n```\n", text)  # fences and code on the same line
-    for reading in (text, one_liners, PROMPT.sub("", text)):
+    for reading in dict.fromkeys((text, one_liners, PROMPT.sub("", text))):  # each once
         found = list(stretches(reading))
         chosen = [i for i, stretch in enumerate(found) if stretch.defines(name)]
         if chosen:

@@ -204,6 +204,6 @@ def test_a_wrong_program_stays_wrong():
     ids=lambda text: text[:12],
 )
 def test_a_hostile_reply_takes_seconds_at_most(text):
-    start = time.perf_counter()
+    start = time.process_time()  # whatever else the machine does
     assert isinstance(extract_code(text, "area"), str)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
