@@ -3,6 +3,7 @@ where each attack is a test that shows it contained."""
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import math
@@ -508,7 +509,20 @@ def test_the_recorded_pool_of_code_can_be_read():
     draws = code_rejection.drawn(recorded)
     assert [len(each) for each in draws] == [16] * 36
     last = code_rejection.compare_budgets(draws)[-1]
-    assert last["rejection"] == pytest.approx(9.37, abs=0.01) and last["pass_at_k"] == 15
+    assert last["rejection"] == pytest.approx(9.19, abs=0.01) and last["pass_at_k"] == 15
+
+
+def test_every_recorded_program_that_passes_a_test_is_found_in_its_reply():
+    recorded = load_evaluation(POOLS_FOLDER / "qwen2.5-coder-0.5b_code.jsonl")
+    passing = 0
+    for record in recorded.records:
+        name = record.id.removeprefix("code/")
+        for each in record.completions:
+            if each["visible"] or each["hidden"]:
+                passing += 1
+                defined = ast.parse(code_tasks.extract_code(each["text"], name)).body
+                assert name in [s.name for s in defined if isinstance(s, ast.FunctionDef)]
+    assert passing > 300
 
 
 def test_a_pool_of_programs_notes_what_each_passes():
