@@ -27,7 +27,7 @@ SIZES = {  # entries that every config.json must have, with the largest value th
     "vocab_size": 1 << 24,
     "hidden_size": 1 << 20,
     "intermediate_size": 1 << 22,
-    "num_hidden_layers": 10_000,
+    "num_hidden_layers": 1_000,
     "num_attention_heads": 1 << 14,
 }
 MAX_HEAD_DIM = 1 << 14
@@ -154,7 +154,7 @@ def check_numbers(hub: dict[str, Any], path: Path) -> None:
         )
         require(is_flat, path, entry, value, "an object without further objects in it, or null")
     thetas = rope_thetas(hub)
-    if not thetas:  # the hub's default is 10,000, which no Qwen has
+    if not thetas:  # every Qwen states it: the hub's default would be another model
         raise ValueError(f"{path}: the entry 'rope_theta' is missing")
     for entry, theta in thetas:
         require(is_number(theta, 1, 1e12), path, entry, theta, "a number from 1 to 1e12")

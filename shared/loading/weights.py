@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from shared.decoder.config import ModelConfig
-from shared.files.json_files import read_json, require
+from shared.files.json_files import read_json, require, shortened
 from shared.loading.memory import total_memory
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -68,6 +68,7 @@ def weight_files(folder: Path) -> list[Path]:
     if absent := [path.name for path in shards if not path.exists()]:
         raise FileNotFoundError(
             f"{folder} lacks {some_of(absent)}, listed in its {INDEX}: download it again"
+            + (f", or remove the index if {WEIGHTS} is complete" if single else "")
         )
     return list(dict.fromkeys(single + shards))
 
@@ -82,7 +83,7 @@ def read_index(folder: Path) -> dict[str, str]:
     require(is_map, path, "weight_map", weight_map, "the names of tensors with those of files")
     for name, file in weight_map.items():
         is_beside = isinstance(file, str) and SHARD.fullmatch(file) is not None
-        entry = f"weight_map[{name!r}]"
+        entry = f"weight_map[{shortened(name)}]"
         require(is_beside, path, entry, file, "the name of a .safetensors file beside the index")
     return weight_map
 
@@ -111,10 +112,10 @@ def read_stored(folder: Path) -> Stored:
     paths = weight_files(folder)
     for path in paths:
         for name, tensor in map_file(path).items():
-            if path.name in shards and weight_map.get(name) != path.name:
-                listed = weight_map.get(name, "nowhere")
-                expected = f"{path.name!r}, which holds it"
-                require(False, folder / INDEX, f"weight_map[{name!r}]", listed, expected)
+            listed = weight_map.get(name, "nowhere")
+            is_there = path.name not in shards or listed == path.name
+            entry, expected = f"weight_map[{shortened(name)}]", f"{path.name!r}, which holds it"
+            require(is_there, folder / INDEX, entry, listed, expected)
             if name in stored:
                 check_same(name, stored[name], (path, tensor))
             stored[name] = (path, tensor)
