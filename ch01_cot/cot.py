@@ -1,7 +1,7 @@
 r"""Chain of thought: a model that writes down its steps answers what it cannot answer at once.
 
     python ch01_cot/cot.py                                    # the shipped model, zero-shot
-    python ch01_cot/cot.py --method all --limit 400           # every method, compared with direct
+    python ch01_cot/cot.py --method few-shot --shots 3
     python ch01_cot/cot.py --model Qwen/Qwen3-0.6B --problems gsm8k --method thinking --budget 500
 
 Methods:
@@ -14,24 +14,19 @@ Methods:
     thinking          Qwen3's own thinking: on, off (--budget 0), or at most --budget tokens of it
 
 With --n above 1, n solutions are sampled and the most frequent answer wins (set a --temperature).
+study.py compares the methods.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import random
-import re
 from dataclasses import replace
-from functools import lru_cache
 from itertools import accumulate
-from pathlib import Path
 
-from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, load_problems, prompts
-from shared.evaluation.cli import add_common_flags, evaluate_as_told, friendly_errors, run
-from shared.evaluation.evaluate import Evaluation, compare
-from shared.evaluation.problems import HARD_CHANGES, WORD_CHANGES
-from shared.evaluation.word_problems import HABITS, sample_problem, sample_solution
+from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
+from shared.evaluation.cli import add_common_flags, run
+from shared.evaluation.worked_examples import worked_examples
 from shared.grading.answers import final_answer
 from shared.grading.voting import count_votes, most_frequent, winner
 
@@ -68,32 +63,6 @@ def chain_of_thought(
     asked = prompts.ask(problem.question)
     (output,) = llm.chat(asked, replace(params, n=n), enable_thinking=False)
     return solution_of(output.completions, output.cost)
-
-
-@lru_cache
-def worked_examples(source: str, count: int, seed: int = 0) -> list[tuple[str, str]]:
-    """Questions and worked solutions from the training split of a problem set.
-
-    Raises ValueError for a set that has no such split, or no worked solutions in it.
-    """
-    if source in ("word", "word:hard"):
-        rng = random.Random(f"examples/{seed}")
-        changes = HARD_CHANGES if source == "word:hard" else WORD_CHANGES
-        examples = []
-        for _ in range(count):
-            problem = sample_problem(rng, "train", changes=changes)
-            examples.append((problem.question, sample_solution(rng, problem, *HABITS)))
-        return examples
-    if source != "gsm8k" and not source.startswith("gym:"):
-        raise ValueError(f"{source} has no training problems to show worked examples of")
-    examples = []
-    for problem in load_problems(source, split="train", limit=count, seed=seed):
-        working = str(problem.metadata.get("answer_cot", problem.metadata.get("answer", "")))
-        steps, mark, _ = re.sub(r"<<.*?>>", "", working).rpartition("\n####")  # GSM8K's form
-        if not mark:
-            raise ValueError(f"the training problems of {source} come without worked solutions")
-        examples.append((problem.question, f"{steps}\nThe answer is \\boxed{{{problem.answer}}}."))
-    return examples
 
 
 def few_shot(
@@ -273,56 +242,26 @@ METHODS = {  # name on the command line: the function, and its own flags
 }
 
 
-def print_comparison(evaluations: dict[str, Evaluation]) -> None:
-    """One line a method, with the paired difference to the first one on the same problems."""
-    baseline, *_ = evaluations
-    print(f"{'method':<16}accuracy  95% interval    tokens/problem  seconds  minus {baseline}")
-    for name, evaluation in evaluations.items():
-        row, gain = evaluation.row(name), compare(evaluation, evaluations[baseline])
-        print(
-            f"{name:<16}{row['accuracy']:>8.3f}  [{row['low']:.3f}, {row['high']:.3f}]"
-            f"{row['tokens_per_problem']:>16.0f}{evaluation.seconds:>9.1f}  "
-            f"{gain.difference:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
-        )
-
-
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, conflict_handler="resolve")
     add_common_flags(parser)
     add = parser.add_argument
-    add("--method", default="cot", choices=[*METHODS, "all"], help="all: all but thinking")
+    add("--method", default="cot", choices=METHODS, help="see above")
     add("--n", type=int, help="samples; of cot-decoding branches. None: 1, or 10 branches")
     add("--shots", type=int, default=2, help="worked examples of few-shot")
     add("--waits", type=int, default=1, help='times that budget-forcing says "Wait"')
     add("--budget", type=int, help="tokens before the answer is forced; None: no limit of its own")
-    parser.set_defaults(temperature=0.0, max_tokens=700)
+    parser.set_defaults(temperature=GREEDY.temperature, max_tokens=GREEDY.max_tokens)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Run one method, or compare them all."""
+    """Run one method."""
     args = parse_args()
-    n, out = args.n, args.out and Path(args.out)
-    evaluations = {}
-    for name in METHODS if args.method == "all" else [args.method]:
-        function, flags = METHODS[name]
-        options = {flag: getattr(args, flag) for flag in flags}
-        args.n = n or (10 if name == "cot-decoding" else 1)
-        if args.method != "all":
-            run(function, args, **options)
-        elif name != "thinking":  # it needs a Qwen3
-            args.out = out and out.with_stem(f"{out.stem}_{name}")
-            with friendly_errors():
-                evaluations[name] = evaluate_as_told(function, args, options)
-    if evaluations:
-        print_comparison(evaluations)
-        for name, evaluation in evaluations.items():
-            if evaluation.failures:
-                print(f"{name}: {evaluation.failures}")
-        print(evaluations["cot"].summary_line())
-        if any(evaluation.total_failure for evaluation in evaluations.values()):
-            raise SystemExit(1)
+    technique, flags = METHODS[args.method]
+    args.n = args.n or (10 if args.method == "cot-decoding" else 1)
+    run(technique, args, **{flag: getattr(args, flag) for flag in flags})
 
 
 if __name__ == "__main__":

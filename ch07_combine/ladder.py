@@ -26,7 +26,7 @@ import torch
 
 from ch01_cot.cot import chain_of_thought, direct_answer
 from ch02_self_consistency.self_consistency import self_consistency
-from ch03_best_of_n.best_of_n import best_of_n, reward, weighted_answer
+from ch03_best_of_n.best_of_n import best_of_n, weighted_answer
 from ch04_rejection.rejection import THRESHOLDS, arithmetic, both, rejection_sampling, rewarded
 from ch05_refine.refine import likelihood, self_refine
 from ch05_refine.refine import reward as reward_gate
@@ -40,6 +40,7 @@ from shared.evaluation.evaluate import Evaluation, compare, evaluate
 from shared.evaluation.plots import plot_accuracy_against_tokens, save_figure, use_style
 from shared.loading.checkpoint import weights_fingerprint
 from shared.rewards.process_reward import ProcessRewardModel
+from shared.rewards.scorers import Reward
 from shared.rewards.step_reader import StepReader
 
 
@@ -75,7 +76,7 @@ def rungs(
     }
     if reward_model:
         ladder[f"weighted best of {most}"] = partial(
-            best_of_n, n=most, params=params, scorer=reward(reward_model), choose=weighted_answer
+            best_of_n, n=most, params=params, scorer=Reward(reward_model), choose=weighted_answer
         )
     return ladder
 

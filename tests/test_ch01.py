@@ -1,5 +1,6 @@
 """Chapter 1: each way of getting a chain of thought, on scripted models and on the shipped one."""
 
+import json
 import math
 import shutil
 from dataclasses import replace
@@ -9,13 +10,16 @@ from pathlib import Path
 import pytest
 from scripts import run_script, start_script
 
-from ch01_cot import cot
+from ch01_cot import cot, study
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems, prompts
+from shared.evaluation import worked_examples as examples_module
 from shared.evaluation.evaluate import compare, evaluate, load_evaluation
 from shared.evaluation.word_problems import split_of
+from shared.evaluation.worked_examples import worked_examples
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "ch01_cot" / "cot.py"
+STUDY = ROOT / "ch01_cot" / "study.py"
 QUESTION = Problem("What is 3*4+5?", None, id="1", source="word")
 
 
@@ -86,18 +90,18 @@ def test_a_chain_that_was_cut_off_has_no_answer(tiny):
 
 
 def test_word_examples_are_solved_training_problems(tiny):
-    examples = cot.worked_examples("word", 3)
+    examples = worked_examples("word", 3)
     assert len(set(examples)) == 3
     for question, steps in examples:
         assert split_of(question) == "train"
         assert steps.startswith("Plan: ") and "The answer is \\boxed{" in steps
-    assert cot.worked_examples("word", 2) == examples[:2]
-    assert cot.worked_examples("word", 3, seed=1) != examples
+    assert worked_examples("word", 2) == examples[:2]
+    assert worked_examples("word", 3, seed=1) != examples
 
 
 def test_gym_examples_are_worked_training_problems_that_end_in_a_box():
     pytest.importorskip("reasoning_gym")
-    ((question, steps),) = cot.worked_examples("gym:gsm_symbolic", 1)
+    ((question, steps),) = worked_examples("gym:gsm_symbolic", 1)
     (problem,) = load_problems("gym:gsm_symbolic", split="train", limit=1)
     assert question == problem.question
     assert steps.endswith(f"\nThe answer is \\boxed{{{problem.answer}}}.") and "####" not in steps
@@ -106,10 +110,12 @@ def test_gym_examples_are_worked_training_problems_that_end_in_a_box():
 def test_gsm8k_examples_lose_their_calculator_marks(monkeypatch):
     working = "He has 2*3=<<2*3=6>>6 pens.\nThat is 6+1=<<6+1=7>>7.\n#### 7"
     problem = Problem("How many?", "7", "g/0", "gsm8k", {"answer": working})
-    monkeypatch.setattr(cot, "load_problems", lambda source, split, limit, seed: [problem])
-    cot.worked_examples.cache_clear()
-    ((_, steps),) = cot.worked_examples("gsm8k", 1)
-    cot.worked_examples.cache_clear()
+    monkeypatch.setattr(
+        examples_module, "load_problems", lambda source, split, limit, seed: [problem]
+    )
+    worked_examples.cache_clear()
+    ((_, steps),) = worked_examples("gsm8k", 1)
+    worked_examples.cache_clear()
     assert steps == "He has 2*3=6 pens.\nThat is 6+1=7.\nThe answer is \\boxed{7}."
 
 
@@ -118,14 +124,14 @@ def test_a_set_without_worked_solutions_is_refused(source):
     if source.startswith("gym:"):
         pytest.importorskip("reasoning_gym")
     with pytest.raises(ValueError, match=f"{source}.*(worked|examples)"):
-        cot.worked_examples(source, 2)
+        worked_examples(source, 2)
 
 
 def test_few_shot_shows_the_examples_before_the_question(tiny):
     llm = ScriptedLLM(tiny, "\\boxed{17}")
     assert cot.few_shot(llm, QUESTION, shots=2).answer == "17"
     (prompt,) = llm.prompts
-    places = [prompt.index(text) for example in cot.worked_examples("word", 2) for text in example]
+    places = [prompt.index(text) for example in worked_examples("word", 2) for text in example]
     assert places == sorted(places) and places[-1] < prompt.index(QUESTION.question)
 
 
@@ -315,8 +321,8 @@ def test_sampled_chains_vote(tiny):
         assert len({completion["text"] for completion in record.completions}) > 1
 
 
-def run(*arguments, cwd):
-    return run_script(SCRIPT, *arguments, cwd=cwd)
+def run(*arguments, cwd, script=SCRIPT):
+    return run_script(script, *arguments, cwd=cwd)
 
 
 def test_the_script_prints_the_summary_and_writes_records(tmp_path):
@@ -331,21 +337,49 @@ def test_the_script_prints_the_summary_and_writes_records(tmp_path):
     assert evaluation.settings["temperature"] == 0 and evaluation.settings["n"] == 1
 
 
-def test_the_script_compares_all_methods_on_the_same_problems(tmp_path):
+def test_the_study_compares_all_methods_on_the_same_problems(tmp_path):
     out = tmp_path / "all.jsonl"
-    small = ("--split", "dev", "--limit", "4", "--method", "all", "--n", "2", "--max-tokens", "500")
-    done = run(*small, "--out", str(out), cwd=tmp_path)
+    small = ("--split", "dev", "--limit", "4", "--n", "2", "--max-tokens", "500")
+    done = run(*small, "--out", str(out), "--chapter", str(tmp_path), cwd=tmp_path, script=STUDY)
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    head, *lines, wrote = done.stdout.splitlines()
     names = [name for name in cot.METHODS if name != "thinking"]
-    assert [line.split()[0] for line in lines] == ["method", *names, "accuracy"]
-    assert "minus direct" in lines[0]
-    for name, line in zip(names, lines[1:]):
+    assert [line.split()[0] for line in lines] == names
+    assert head.startswith("method") and head.endswith("minus direct")
+    content = json.loads((tmp_path / "results" / "tiny_word.json").read_text("utf-8"))
+    page = (tmp_path / "RESULTS.md").read_text("utf-8")
+    for name, line, row in zip(names, lines, content["rows"]):
         evaluation = load_evaluation(tmp_path / f"all_{name}.jsonl")
+        assert row["name"] == name and row["accuracy"] == evaluation.accuracy
         assert float(line.split()[1]) == pytest.approx(evaluation.accuracy, abs=1e-3)
-    assert lines[1].endswith("+0.000 [+0.000, +0.000]")
-    summary = load_evaluation(tmp_path / "all_cot.jsonl").summary_line()
-    assert lines[-1].rsplit("seconds", 1)[0] == summary.rsplit("seconds", 1)[0]
+        assert f"| {name} | {evaluation.accuracy:.3f} [" in page
+    assert lines[0].endswith("+0.000 [+0.000, +0.000]")
+    assert wrote == f"wrote {tmp_path / 'RESULTS.md'}"
+    assert (tmp_path / "results" / "tiny_word.png").stat().st_size > 10_000
+
+
+def test_the_results_of_the_recorded_runs_are_those_in_the_chapter(tmp_path):
+    """The study of the recorded runs, done again, gives the numbers that the chapter shows."""
+    recorded = ROOT / "shared" / "pools" / "qwen2.5-coder-0.5b_gsm_symbolic"
+    runs = [f"{method}={recorded}_{method}.jsonl" for method in ("direct", "cot")]
+    done = run("--runs", *runs, "--chapter", str(tmp_path), cwd=tmp_path, script=STUDY)
+    assert done.returncode == 0, done.stderr
+    (again,) = (tmp_path / "results").glob("*.json")
+    ours = SCRIPT.parent / "results" / again.name
+    assert json.loads(ours.read_text("utf-8")) == json.loads(again.read_text("utf-8"))
+    shutil.copytree(SCRIPT.parent / "results", tmp_path / "results", dirs_exist_ok=True)
+    shown = study.write_results(tmp_path).read_text("utf-8")
+    assert (SCRIPT.parent / "RESULTS.md").read_text("utf-8") == shown
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [(["direct"], "NAME=FILE"), (["direct=nothing.jsonl"], "nothing")],
+)
+def test_runs_that_cannot_be_read_are_one_line(tmp_path, runs, message):
+    done = run("--runs", *runs, cwd=tmp_path, script=STUDY)
+    assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1
+    assert done.stderr.startswith("error: ") and message in done.stderr
 
 
 def test_a_model_that_cannot_think_says_so(tmp_path):

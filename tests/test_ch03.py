@@ -17,14 +17,18 @@ from safetensors.torch import save_file
 from scripts import run_script, start_script
 
 from ch03_best_of_n import best_of_n as chapter
+from ch03_best_of_n import measures, study
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems
 from shared.evaluation.evaluate import evaluate
-from shared.evaluation.pool import PooledProblem, Sample, accuracy_at
+from shared.evaluation.pool import PooledProblem, Sample, accuracy_at, majority, to_pool
+from shared.rewards.interfaces import Scores
 from shared.rewards.judge import judge
 from shared.rewards.process_reward import SEPARATED_SYSTEM, ProcessRewardModel, encode_separated
+from shared.rewards.scorers import Certainty, Judge, Length, Likelihood, Reward
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "ch03_best_of_n" / "best_of_n.py"
+STUDY = ROOT / "ch03_best_of_n" / "study.py"
 TINY = ROOT / "shared" / "tiny" / "checkpoint"
 QUESTION = "Ana has 45 shells. Ana buys 12 more. How many shells does Ana have now?"
 SOLUTION = "Plan: in order.\n\n45+12=57\n\nThe answer is \\boxed{57}."
@@ -165,14 +169,14 @@ def test_length_counts_tokens_of_finished_solutions_with_a_box():
         completion("it is 1", [-1.0] * 4),
         completion("\\boxed{1}", [-1.0] * 5, "length"),
     ]
-    assert chapter.length(None, "?", samples) == [3, 0, 0]
+    assert Length().score(None, "?", samples) == Scores([3, 0, 0], Cost())
 
 
 def test_likelihood_is_the_geometric_mean_of_the_tokens_probabilities():
     half_and_eighth = completion("a", [math.log(0.5), math.log(0.125)])
-    assert chapter.likelihood(None, "?", [half_and_eighth]) == [pytest.approx(0.25)]
+    assert Likelihood().score(None, "?", [half_and_eighth]).scores == [pytest.approx(0.25)]
     longer = completion("a", [math.log(0.5)] * 9)
-    assert chapter.likelihood(None, "?", [longer]) == [pytest.approx(0.5)]
+    assert Likelihood().score(None, "?", [longer]) == ([pytest.approx(0.5)], Cost())
 
 
 class FakeReward:
@@ -186,23 +190,24 @@ class FakeReward:
     ("aggregate", "expected"), [("last", 0.5), ("min", 0.25), ("mean", 0.5), ("prod", 0.09375)]
 )
 def test_a_reward_is_the_aggregate_of_the_steps(aggregate, expected):
-    scorer = chapter.reward(FakeReward(), aggregate)
-    samples = [completion("0.25\n0.75\n0.5", [-1.0])]
-    assert scorer(None, "?", samples) == [pytest.approx(expected)]
-    assert scorer.__name__ == f"reward_{aggregate}"  # so that runs with others do not mix
+    scorer = Reward(FakeReward(), aggregate)
+    scores, cost = scorer.score(None, "?", [completion("0.25\n0.75\n0.5", [-1.0] * 9)])
+    assert scores == [pytest.approx(expected)]
+    assert cost == Cost(scored_tokens=9, forward_passes=1)
+    assert scorer.name == f"reward_{aggregate}"  # so that runs with others do not mix
 
 
 def test_certainty_is_the_mean_of_what_sampling_noted():
     sure, unsure = completion("a", [-0.1] * 2), completion("b", [-0.1] * 3)
     sure.certainties, unsure.certainties = [5.0, 7.0], [1.0, 2.0, 3.0]
-    assert chapter.certainty(None, "?", [sure, unsure]) == [6.0, 2.0]
+    assert Certainty().score(None, "?", [sure, unsure]) == Scores([6.0, 2.0], Cost())
 
 
 def test_the_model_is_asked_about_every_solution(tiny):
     samples = [completion("The answer is \\boxed{57}.", [-0.1]), completion("57", [-0.1])]
     expected = [judge(tiny, QUESTION, sample.text) for sample in samples]
     assert abs(expected[0] - expected[1]) > 1e-3
-    assert chapter.own_judgement(tiny, QUESTION, samples) == pytest.approx(expected, abs=1e-5)
+    assert Judge().score(tiny, QUESTION, samples).scores == pytest.approx(expected, abs=1e-5)
 
 
 # --- The technique --------------------------------------------------------------------------------
@@ -220,36 +225,42 @@ class FakeLLM:
         return [RequestOutput([1], self.completions[: params.n], cost)]
 
 
-def test_best_of_n_answers_by_score_and_counts_what_the_scorer_reads():
+class GivenScores:
+    """A scorer that returns given numbers, at the price of one forward pass each."""
+
+    name = "given scores"
+
+    def __init__(self, *scores: float) -> None:
+        self.scores = list(scores)
+
+    def score(self, llm, question, solutions):
+        return Scores(self.scores, Cost(scored_tokens=33, forward_passes=len(solutions)))
+
+
+def test_best_of_n_answers_by_score_and_adds_what_scoring_cost():
     llm = FakeLLM("\\boxed{1}", "\\boxed{2}", "\\boxed{1}")
-    problem = Problem("How many?", None)
-
-    def scorer(llm, question, completions):
-        return [0.4, 0.7, 0.5]
-
+    problem, scorer = Problem("How many?", None), GivenScores(0.4, 0.7, 0.5)
     best = chapter.best_of_n(llm, problem, n=3, scorer=scorer)
     assert best.answer == "2" and best.scores == [0.4, 0.7, 0.5]
     assert llm.params.n == 3 and llm.params.temperature == 0.6 and not llm.thinking
     assert "How many?" in llm.messages[0]["content"]
-    assert best.cost == Cost(7, 33, scored_tokens=10 + 11 + 12, forward_passes=31 + 3)
+    assert best.cost == Cost(7, 33, scored_tokens=33, forward_passes=31 + 3)
     sum_of_scores = chapter.weighted_answer
     assert chapter.best_of_n(llm, problem, n=3, scorer=scorer, choose=sum_of_scores).answer == "1"
-    free = chapter.best_of_n(llm, problem, n=3, scorer=chapter.length)
+    free = chapter.best_of_n(llm, problem, n=3, scorer=Length())
     assert free.answer == "1" and free.cost.scored_tokens == 0
 
 
 def test_a_scorer_that_gives_no_number_is_named():
-    def shaky_scorer(llm, question, completions):
-        return [math.nan] + [0.5] * (len(completions) - 1)
-
     for choose in (chapter.best_answer, chapter.weighted_answer):
         llm = FakeLLM("\\boxed{1}", "\\boxed{2}")
-        with pytest.raises(ValueError, match="shaky_scorer of sample 1 is nan"):
-            chapter.best_of_n(llm, Problem("?", None), n=2, scorer=shaky_scorer, choose=choose)
+        with pytest.raises(ValueError, match="given scores of sample 1 is nan"):
+            shaky = GivenScores(math.nan, 0.5)
+            chapter.best_of_n(llm, Problem("?", None), n=2, scorer=shaky, choose=choose)
     unlikely = FakeLLM("\\boxed{1}", "\\boxed{2}")
     unlikely.completions[1].logprobs[3] = math.nan
     with pytest.raises(ValueError, match="likelihood of sample 2 is nan"):
-        chapter.best_of_n(unlikely, Problem("?", None), n=2, scorer=chapter.likelihood)
+        chapter.best_of_n(unlikely, Problem("?", None), n=2, scorer=Likelihood())
 
 
 # --- The comparison -------------------------------------------------------------------------------
@@ -266,41 +277,41 @@ def pooled(*samples: Sample) -> PooledProblem:
 
 def test_scores_of_pooled_samples_are_those_of_the_scorers():
     one = sample("1", 3.0, tokens=8)
-    assert chapter.score_of(one, "certainty") == 3.0
-    assert chapter.score_of(one, "likelihood") == pytest.approx(math.exp(-0.5))
-    assert chapter.score_of(one, "reward_min") == pytest.approx(math.exp(-1.0))
-    assert chapter.score_of(one, "length") == 8
-    assert chapter.score_of(Sample("1", "1", True, 8, "stop", {}), "length") == 0
+    assert measures.score_of(one, "certainty") == 3.0
+    assert measures.score_of(one, "likelihood") == pytest.approx(math.exp(-0.5))
+    assert measures.score_of(one, "reward_min") == pytest.approx(math.exp(-1.0))
+    assert measures.score_of(one, "length") == 8
+    assert measures.score_of(Sample("1", "1", True, 8, "stop", {}), "length") == 0
     for measure in ("certainty", "likelihood", "reward_min", "judge"):
         for noted in ({}, {"certainty": math.nan, "logprob": math.nan, "log_reward_min": math.inf}):
             with pytest.raises(ValueError, match=f"{measure} of the sample 'text' is"):
-                chapter.score_of(Sample("text", "1", True, 8, "stop", noted), measure)
+                measures.score_of(Sample("text", "1", True, 8, "stop", noted), measure)
 
 
 def test_a_pool_is_ranked_between_the_vote_and_the_oracle():
     pool = [pooled(sample("2", 1.0), sample("2", 2.0), sample("1", 3.0))]
     ways = {
-        "vote": chapter.majority,
-        "best": chapter.ranked_by("certainty"),
-        "weighted": chapter.ranked_by("certainty", chapter.weighted_answer),
-        "oracle": chapter.oracle,
+        "vote": majority,
+        "best": measures.ranked_by("certainty"),
+        "weighted": measures.ranked_by("certainty", chapter.weighted_answer),
+        "oracle": measures.oracle,
     }
     accuracy = {name: accuracy_at(pool, choose, 3) for name, choose in ways.items()}
     assert accuracy == {"vote": [0.0], "best": [1.0], "weighted": [0.0], "oracle": [1.0]}
-    assert chapter.oracle([sample("2", 1.0)]) is None
+    assert measures.oracle([sample("2", 1.0)]) is None
 
 
 def test_the_auc_within_problems_ignores_which_problem_is_easy():
     easy = pooled(sample("1", 8.0), sample("1", 9.0))
     hard = pooled(sample("1", 1.0), sample("2", 2.0), sample("3", 0.5), sample("3", 1.0))
-    assert chapter.auc_within([easy, hard], "certainty") == pytest.approx(1.5 / 3)
-    assert math.isnan(chapter.auc_within([easy], "certainty"))
+    assert measures.auc_within([easy, hard], "certainty") == pytest.approx(1.5 / 3)
+    assert math.isnan(measures.auc_within([easy], "certainty"))
 
 
 def test_the_comparison_is_paired_with_the_vote():
     won = pooled(sample("2", 1.0), sample("2", 2.0), sample("1", 3.0))
     lost = pooled(sample("1", 1.0), sample("1", 2.0), sample("2", 3.0))
-    rows = chapter.compare_scorers([won, won, lost, won], ("certainty",))
+    rows = study.compare_scorers([won, won, lost, won], ("certainty",))
     assert [row["name"] for row in rows] == ["majority vote", "oracle: pass@3"] + ["certainty"] * 2
     vote, ceiling, best, weighted = rows
     assert (vote["accuracy"], ceiling["accuracy"], best["accuracy"]) == (0.25, 1.0, 0.75)
@@ -313,7 +324,7 @@ def test_the_comparison_is_paired_with_the_vote():
 
 def test_products_of_many_steps_survive_the_records(tiny):
     params = SamplingParams(temperature=0.6, max_tokens=400)
-    technique = partial(chapter.sample_and_measure, n=2, params=params)
+    technique = partial(measures.sample_and_measure, n=2, params=params)
     problems = load_problems("word", split="dev", limit=2)
 
     class Strict:
@@ -322,10 +333,10 @@ def test_products_of_many_steps_survive_the_records(tiny):
 
     strict = partial(technique, reward_model=Strict())
     evaluation = evaluate(strict, tiny, problems, progress=False)
-    for problem in chapter.to_pool(evaluation):
+    for problem in to_pool(evaluation):
         for each in problem.samples:
-            assert chapter.score_of(each, "reward_prod") == pytest.approx(1e-30, rel=1e-3)
-            assert chapter.score_of(each, "reward_mean") == pytest.approx(0.1, rel=1e-3)
+            assert measures.score_of(each, "reward_prod") == pytest.approx(1e-30, rel=1e-3)
+            assert measures.score_of(each, "reward_mean") == pytest.approx(0.1, rel=1e-3)
             assert {"certainty", "judge"} <= each.measures.keys()
     read = sum(record.scored_tokens for record in evaluation.records)
     generated = sum(record.generated_tokens for record in evaluation.records)
@@ -340,8 +351,8 @@ SUMMARY = re.compile(
 )
 
 
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    return run_script(SCRIPT, *arguments, cwd=cwd)
+def run(*arguments: str, cwd: Path, script: Path = SCRIPT) -> subprocess.CompletedProcess:
+    return run_script(script, *arguments, cwd=cwd)
 
 
 def test_the_script_ranks_from_any_folder(tmp_path):
@@ -357,29 +368,54 @@ def test_the_script_ranks_from_any_folder(tmp_path):
     assert settings["scorer"] == "reward_last" and settings["choose"] == "weighted_answer"
 
 
-def test_the_comparison_prints_every_scorer_on_one_pool(tmp_path):
-    small = ("--compare", "--limit", "6", "--n", "4", "--split", "dev")
-    done = run(*small, cwd=tmp_path)
+def test_the_study_compares_every_scorer_on_one_pool_and_writes_what_it_prints(tmp_path):
+    small = ("--limit", "6", "--n", "4", "--split", "dev", "--chapter", str(tmp_path))
+    done = run(*small, cwd=tmp_path, script=STUDY)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert SUMMARY.fullmatch(lines[-1])
     table = [line for line in lines if re.search(r"[+-]\d\.\d{3} \[", line)]
-    assert [line.split()[0] for line in table[2::2]] == list(chapter.MEASURES)
+    assert [line.split()[0] for line in table[2::2]] == list(measures.MEASURES)
     accuracies = [float(re.search(r"(\d\.\d{3}) +\[", line)[1]) for line in table]
     assert max(accuracies) == accuracies[1]  # the oracle
     assert f"accuracy {accuracies[0]:.3f}" in lines[-1]  # the vote is what the run itself answers
+    content = json.loads((tmp_path / "results" / "tiny_word.json").read_text("utf-8"))
+    assert [round(row["accuracy"], 3) for row in content["rows"]] == accuracies
+    assert content["settings"]["reward_weights"] and content["settings"]["num_problems"] == 6
+    page = (tmp_path / "RESULTS.md").read_text("utf-8")
+    for accuracy in accuracies:
+        assert f"| {accuracy:.3f} [" in page
+    assert (tmp_path / "results" / "tiny_word.png").stat().st_size > 10_000
+
+
+def test_the_results_of_the_recorded_pool_are_those_in_the_chapter(tmp_path):
+    """The study of the recorded pool, run again, gives the numbers that the chapter shows."""
+    name = "qwen2.5-coder-0.5b_gsm_symbolic"
+    recorded = ROOT / "shared" / "pools" / f"{name}.jsonl"
+    arguments = ("--pool", str(recorded), "--chapter", str(tmp_path))
+    done = run(*arguments, cwd=tmp_path, script=STUDY)
+    assert done.returncode == 0, done.stderr
+    ours, again = (
+        json.loads((folder / "results" / f"{name}.json").read_text("utf-8"))
+        for folder in (SCRIPT.parent, tmp_path)
+    )
+    assert ours == again
+    shutil.copytree(SCRIPT.parent / "results", tmp_path / "results", dirs_exist_ok=True)
+    shown = study.write_results(tmp_path).read_text("utf-8")
+    assert (SCRIPT.parent / "RESULTS.md").read_text("utf-8") == shown
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("script", "arguments", "message"),
     [
-        (("--reward-model", "no/such/place/at all"), "neither a folder"),
-        (("--compare", "--problems", "nonsense"), "nonsense"),
-        (("--scorer", "likelihood", "--n", "0"), "n must be at least 1"),
+        (SCRIPT, ("--reward-model", "no/such/place/at all"), "neither a folder"),
+        (SCRIPT, ("--scorer", "likelihood", "--n", "0"), "n must be at least 1"),
+        (STUDY, ("--problems", "nonsense"), "nonsense"),
+        (STUDY, ("--pool", "nothing.jsonl"), "nothing"),
     ],
 )
-def test_what_a_user_can_put_right_is_one_line(tmp_path, arguments, message):
-    done = run(*arguments, cwd=tmp_path)
+def test_what_a_user_can_put_right_is_one_line(tmp_path, script, arguments, message):
+    done = run(*arguments, cwd=tmp_path, script=script)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -22,6 +22,7 @@ from shared.evaluation.intervals import auc
 from shared.evaluation.pool import sample_pool
 from shared.rewards.judge import judge, judging_cost
 from shared.rewards.process_reward import REWARD_FOLDER, ProcessRewardModel, encode_steps
+from shared.rewards.scorers import Judge
 from shared.scores import aggregate_scores, checked, checked_scores
 from shared.tiny.report import is_right, sample
 
@@ -131,7 +132,7 @@ def test_the_judges_cost_is_what_was_read_wherever_it_is_asked(tiny, monkeypatch
     texts = [completion.text for completion in solutions]
     nodes = [Node(c.token_ids, c.text, finish_reason=c.finish_reason) for c in solutions]
     assert len(set(texts)) == 2 and not read
-    judged = partial(best_of_n.best_of_n, scorer=best_of_n.own_judgement)
+    judged = partial(best_of_n.best_of_n, scorer=Judge())
     gate = refine.own_judgement
     costs = {
         "best of n": judged(tiny, problem, **options).cost,

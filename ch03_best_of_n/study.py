@@ -1,0 +1,165 @@
+"""Compare all scorers and both ways to choose, on one pool of samples.
+
+    python ch03_best_of_n/study.py --limit 400 --n 16    # samples, then compares every scorer
+    python ch03_best_of_n/study.py --pool shared/pools/qwen2.5-coder-0.5b_gsm_symbolic.jsonl
+    python ch03_best_of_n/study.py --tables              # only RESULTS.md, from results/*.json
+
+Prints a table: each scorer, its AUC, its accuracy, and the difference to a majority vote on the
+same samples. Writes it to results/NAME.json, draws results/NAME.png, and makes RESULTS.md from
+all results. A recorded pool has no rewards: only the scorers without a second model are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+from ch03_best_of_n.best_of_n import METHODS, PARAMS
+from ch03_best_of_n.figures import plot_scorers
+from ch03_best_of_n.measures import (
+    MEASURES,
+    OWN_MEASURES,
+    auc_within,
+    oracle,
+    ranked_by,
+    sample_and_measure,
+)
+from shared.errors import setting_up
+from shared.evaluation.cli import (
+    add_common_flags,
+    add_reward_model_flag,
+    evaluate_as_told,
+    friendly_errors,
+    load_reward_model,
+    model_config,
+    print_result,
+)
+from shared.evaluation.evaluate import Evaluation, load_evaluation
+from shared.evaluation.intervals import paired_bootstrap, wilson_interval
+from shared.evaluation.plots import save_figure, use_style
+from shared.evaluation.pool import PooledProblem, accuracy_at, majority, to_pool
+from shared.evaluation.results import markdown_table, save_result, with_interval, write_page
+
+CHAPTER = Path(__file__).parent
+
+
+def compare_scorers(pool: list[PooledProblem], measures: tuple[str, ...] = MEASURES) -> list[dict]:
+    """One row for each way to choose among all samples of a pool: accuracy with its interval, and
+    the paired difference to the vote on the same samples. `auc` is None where there is none."""
+    n, total = len(pool[0].samples), len(pool)
+    ways = {("majority vote", ""): majority, (f"oracle: pass@{n}", ""): oracle}
+    for measure in measures:
+        ways |= {(measure, method): ranked_by(measure, way) for method, way in METHODS.items()}
+    vote = accuracy_at(pool, majority, n)
+    rows = []
+    for (name, method), choose in ways.items():
+        right = accuracy_at(pool, choose, n)
+        low, high = wilson_interval(round(sum(right)), total)
+        gain = paired_bootstrap(right, vote)
+        quality = auc_within(pool, name) if method else math.nan
+        row = {"name": name, "method": method, "auc": None if math.isnan(quality) else quality}
+        row |= {"accuracy": sum(right) / total, "low": low, "high": high}
+        rows.append(row | {"gain": gain.difference, "gain_low": gain.low, "gain_high": gain.high})
+    return rows
+
+
+# --- Tables ---------------------------------------------------------------------------------------
+
+
+def print_table(rows: list[dict]) -> None:
+    """The comparison as text."""
+    heads = ("scorer", "method", "AUC", "accuracy  95% interval", "against the vote")
+    print("{:<18}{:<10}{:<7}{:<26}{}".format(*heads))
+    for row in rows:
+        quality = "" if row["auc"] is None else f"{row['auc']:.3f}"
+        print(
+            f"{row['name']:<18}{row['method']:<10}{quality:<7}{row['accuracy']:<10.3f}"
+            f"[{row['low']:.3f}, {row['high']:.3f}]  "
+            f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}]"
+        )
+
+
+def section(content: dict) -> str:
+    """One comparison in Markdown, a scorer per row."""
+    settings, lines = content["settings"], {}
+    for row in content["rows"]:
+        quality = "" if row["auc"] is None else f"{row['auc']:.3f}"
+        line = lines.setdefault(row["name"], {"scorer": row["name"], "AUC": quality})
+        method = row["method"] or "best"  # the vote and the oracle choose in one way only
+        gain = with_interval(row["gain"], row["gain_low"], row["gain_high"], sign="+")
+        line[method] = with_interval(row["accuracy"], row["low"], row["high"])
+        line[f"{method}, against the vote"] = gain
+    heads = ["scorer", "AUC", *(f"{m}{w}" for m in METHODS for w in ("", ", against the vote"))]
+    table = markdown_table(
+        [{head: line.get(head, "") for head in heads} for line in lines.values()]
+    )
+    return (
+        f"{settings['num_problems']} problems, {settings['n']} samples per problem, temperature "
+        f"{settings['temperature']}, seed {settings['seed']}. Intervals are 95%; differences are "
+        f"paired.\n\n{table}"
+    )
+
+
+def write_results(chapter: Path) -> Path:
+    """Make RESULTS.md in a chapter's folder from its results/*.json; returns its path."""
+    return write_page(chapter, "Best-of-N", section)
+
+
+# --- The command line -----------------------------------------------------------------------------
+
+
+def study(evaluation: Evaluation, measures: tuple[str, ...], name: str, chapter: Path) -> None:
+    """Compare scorers on a pool; print the table, write it and draw accuracy against n."""
+    pool, settings = to_pool(evaluation), evaluation.settings
+    rows = compare_scorers(pool, measures)
+    print_table(rows)
+    title = f"{settings['model']}, {len(pool)} problems ({settings['problems']})"
+    save_result(chapter, name, {"title": title, "settings": settings, "rows": rows})
+    use_style()
+    drawn = [measure for measure in measures if measure in (*OWN_MEASURES, "reward_last")]
+    figure = plot_scorers(pool, drawn, f"{title}; bands: 95% intervals")
+    save_figure(figure, chapter / "results" / f"{name}.png")
+    print(f"wrote {write_results(chapter)}")
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_common_flags(parser)
+    add_reward_model_flag(parser)
+    add = parser.add_argument
+    add("--pool", type=Path, metavar="FILE.jsonl", help="study these samples; None: draw some")
+    add("--tables", action="store_true", help="only make RESULTS.md again")
+    add("--name", help="of the result; None: model and problems, or the pool's")
+    add("--chapter", type=Path, default=CHAPTER, metavar="DIR", help="folder to write to")
+    parser.set_defaults(n=16, max_tokens=PARAMS.max_tokens)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Compare on new samples or on recorded ones, or only write the tables."""
+    args = parse_args()
+    if args.tables:
+        print(f"wrote {write_results(args.chapter)}")
+        return
+    if args.pool:
+        with friendly_errors():
+            with setting_up():
+                evaluation = load_evaluation(args.pool)
+            study(evaluation, OWN_MEASURES, args.name or args.pool.stem, args.chapter)
+        return
+    with friendly_errors():
+        reward_model, settings = load_reward_model(args)
+        options = {"reward_model": reward_model}
+        evaluation = evaluate_as_told(sample_and_measure, args, options, settings)
+    if not evaluation.num_errors:
+        name = f"{Path(args.model).name}_{Path(args.problems).name}".replace(":", "_")
+        study(evaluation, MEASURES, args.name or name, args.chapter)
+    print_result(evaluation, None if args.base_url else model_config(args.model))
+    if evaluation.num_errors:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
