@@ -77,17 +77,21 @@ def test_the_python_in_the_readme_runs(capsys):
 
 
 def test_files_in_the_tree_exist():
-    tree = README.split("## What is where")[1].split("```")[1]
-    folder, named = ROOT, []
-    for line in tree.strip().splitlines():
-        name = line.split()[0]
-        if not line.startswith(" "):
-            folder = ROOT / name if name.endswith("/") else ROOT
-            named.append(ROOT / name)
-        else:
-            named.append(folder / name.rstrip(","))
-    assert len(named) > 30
-    assert [path for path in named if not path.exists()] == []
+    page = (ROOT / "shared" / "README.md").read_text(encoding="utf-8")
+    tree = page.split("```")[1]
+    named = [ROOT / "shared" / line.split()[0] for line in tree.strip().splitlines()]
+    assert len(named) > 14
+    here = {path for path in (ROOT / "shared").iterdir() if path.suffix in ("", ".py")}
+    hidden = {"__init__.py", "__pycache__"}
+    assert set(named) == {path for path in here if path.name not in hidden}
+
+
+def test_the_path_of_a_prompt_leads_through_files_that_exist():
+    page = (ROOT / "shared" / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| \d+ \| `([^`]+)`", page, re.MULTILINE)
+    assert len(named) == 12
+    for name in named:
+        assert (ROOT / name).exists() or (ROOT / "shared" / name).exists(), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -25,7 +25,7 @@ from shared.decoder.sampler import SamplingParams
 from shared.evaluation.cli import HelpFormatter, add_common_flags, run
 from shared.evaluation.evaluate import Evaluation, load_evaluation
 from shared.evaluation.problems import Problem
-from shared.grading.answers import answers_match, final_answer
+from shared.grading.answers import answers_match, extract_answer, final_answer
 from shared.grading.voting import most_frequent
 from shared.llm import LLM
 from shared.rewards.judge import judge, judging_cost
@@ -113,10 +113,13 @@ def to_pool(evaluation: Evaluation) -> list[PooledProblem]:
 
 
 def graded(completion: dict, gold: str) -> Sample:
-    """A record's completion as a Sample; one cut short has an answer only if it boxed one."""
+    """A record's completion as a Sample; one cut short has an answer only if it boxed one.
+
+    The answer is extracted anew, so old records are read by the rules of today.
+    """
     measures = {name: value for name, value in completion.items() if isinstance(value, float)}
-    is_whole = completion["finish_reason"] == "stop" or "\\boxed" in completion["text"]
-    answer = completion["answer"] if is_whole else None
+    is_whole = completion["finish_reason"] == "stop"
+    answer = extract_answer(completion["text"], is_whole=is_whole)
     return Sample(
         completion["text"],
         answer,

@@ -20,7 +20,7 @@ from typing import Any, TextIO, get_type_hints
 
 from shared.files.json_files import require
 from shared.files.typed_json import in_words, matches, strict_loads
-from shared.grading.answers import extract_answer
+from shared.grading.answers import final_answer
 from shared.solution import CUT_OFF, Completion, Cost, Solution
 
 VERSION = 2  # since 2, records hold the trace and settings the model's weights
@@ -100,7 +100,7 @@ def summary(completion: Completion) -> dict:
         "finish_reason": completion.finish_reason,
         "num_tokens": len(completion.token_ids),
         "logprob": finite(sum(completion.logprobs)),
-        "answer": extract_answer(completion.text),
+        "answer": final_answer(completion),
         **{name: finite(value) for name, value in completion.measures.items()},
     }
 
