@@ -1,10 +1,10 @@
 """Self-consistency: sample several chains of thought, let their answers vote.
 
-    python ch02_self_consistency/self_consistency.py --limit 400 --against-greedy
+    python ch02_self_consistency/self_consistency.py --limit 400
     python ch02_self_consistency/self_consistency.py --method adaptive --threshold 0.95
     python ch02_self_consistency/self_consistency.py --model Qwen/Qwen3-0.6B --problems math500
 
-Prints the accuracy with its 95% interval and what it cost. An interrupted run with --out goes on.
+Prints the accuracy with its 95% interval and what it cost. study.py compares the votes.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ import math
 import re
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from shared import LLM, Completion, Cost, Problem, RequestOutput, SamplingParams, Solution, prompts
 from shared.evaluation.cli import add_common_flags, run
-from shared.evaluation.evaluate import compare
 from shared.evaluation.pool import GROUP, lowest_confidence
 from shared.grading.answers import final_answer
 from shared.grading.voting import count_votes, is_at_least, winner
@@ -135,16 +133,6 @@ def adaptive_consistency(
         if trace[-1]["leader_stays"] >= threshold:
             break
     return Solution(winner(votes), completions, cost, trace=trace)
-
-
-def samples_until_sure(
-    answers: list[str | None], *, batch: int = 4, threshold: float = 0.95
-) -> int:
-    """How many of these answers `adaptive_consistency` would have drawn."""
-    for count in range(batch, len(answers), batch):
-        if leader_stays(count_votes(answers[:count])) >= threshold:
-            return count
-    return len(answers)
 
 
 def confidence(completion: Completion) -> float:
@@ -289,13 +277,12 @@ def parse_args() -> argparse.Namespace:
     add("--threshold", type=float, default=0.95, help="adaptive: how sure to be before stopping")
     add("--batch", type=int, default=4, help="adaptive: samples a round")
     add("--keep", type=float, default=0.5, help="deepconf: share of the samples that vote")
-    add("--against-greedy", action="store_true", help="also run one greedy chain of thought")
     parser.set_defaults(n=16, max_tokens=SAMPLING.max_tokens)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Run one method, and greedy chain of thought beside it if asked."""
+    """Run one method."""
     args = parse_args()
     technique = {
         "majority": self_consistency,
@@ -305,18 +292,7 @@ def main() -> None:
         "deepconf-online": partial(deepconf_online, keep=args.keep),
         "universal": universal_self_consistency,
     }[args.method]
-    if not args.against_greedy:
-        run(technique, args)
-        return
-    beside = str(Path(args.out).with_suffix(".greedy.jsonl")) if args.out else None
-    print("one greedy chain of thought (a vote of one)")
-    one = {**vars(args), "n": 1, "temperature": 0.0, "out": beside}
-    greedy = run(self_consistency, argparse.Namespace(**one))
-    print(f"\n{args.method}")
-    evaluation = run(technique, args)
-    gain = compare(evaluation, greedy)
-    print(f"\nabove greedy, paired: {gain.difference:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]")
-    print(evaluation.summary_line())
+    run(technique, args)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Self-consistency and its variants: votes, weights, stopping, on toy numbers and for real."""
 
+import json
 import math
 import re
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,11 +12,15 @@ import pytest
 from scipy.stats import beta
 from scripts import run_script, start_script
 
+from ch02_self_consistency import rules, study
 from ch02_self_consistency import self_consistency as chapter
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems
+from shared.evaluation.evaluate import load_evaluation
+from shared.evaluation.pool import PooledProblem, Sample
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "ch02_self_consistency" / "self_consistency.py"
+STUDY = ROOT / "ch02_self_consistency" / "study.py"
 PROBLEM = Problem("How many?", None, "toy/0")
 
 
@@ -124,9 +130,61 @@ def test_adaptive_consistency_never_draws_more_than_n():
 def test_on_recorded_answers_it_stops_where_the_technique_would():
     for answers in (["4"] * 8, ["4", "3"] * 4, ["3", "4", "4", "4", "4", "4", "4", "4"]):
         drawn = chapter.adaptive_consistency(FakeLLM(*answers), PROBLEM, n=8, batch=2)
-        assert chapter.samples_until_sure(answers, batch=2) == len(drawn.completions)
-    assert chapter.samples_until_sure(["4"] * 8, batch=2, threshold=0.95) == 4
-    assert chapter.samples_until_sure(["4", "3"] * 4, batch=2) == 8
+        assert rules.samples_until_sure(answers, batch=2) == len(drawn.completions)
+    assert rules.samples_until_sure(["4"] * 8, batch=2, threshold=0.95) == 4
+    assert rules.samples_until_sure(["4", "3"] * 4, batch=2) == 8
+
+
+def pooled(*answers, logprobs=None, tokens=10):
+    """A problem with answer 4 and one sample for each of these answers."""
+    logprobs = logprobs or [-1.0] * len(answers)
+    samples = [
+        Sample(
+            "", a, a == "4", tokens, "stop", {"logprob": p, "certainty": p, "lowest_confidence": p}
+        )
+        for a, p in zip(answers, logprobs)
+    ]
+    return PooledProblem("?", "4", 1, samples)
+
+
+@pytest.mark.parametrize(
+    ("rule", "technique"),
+    [
+        (rules.by_probability, partial(chapter.weighted_self_consistency, weight="probability")),
+        (rules.by_certainty, partial(chapter.weighted_self_consistency, weight="certainty")),
+        (rules.by_confidence, chapter.deepconf),
+    ],
+)
+def test_a_rule_on_pooled_samples_answers_as_the_technique(rule, technique):
+    for answers, numbers in (
+        (("3", "4", "4", "5"), (-0.1, -2.0, -3.0, -4.0)),
+        (("3", "3", "4", "4"), (-3.0, -2.0, -0.5, -0.4)),
+        (("3", "4", "3", "4"), (-0.1, -0.2, -0.9, -0.3)),
+    ):
+        whole = [2 * number for number in numbers]  # FakeLLM's texts have two tokens
+        noted = numbers if rule is not rules.by_probability else whole
+        llm = FakeLLM(*answers, logprobs=list(numbers), certainties=list(numbers))
+        expected = technique(llm, PROBLEM, n=4).answer
+        assert rule(pooled(*answers, logprobs=noted).samples) == expected
+
+
+def test_a_vote_that_stops_early_counts_the_tokens_until_then():
+    pool = [pooled("4", "4", "4", "4"), pooled("3", "3", "3", "3")]
+    shares, tokens = rules.stopped_votes(pool, lambda answers: 2)
+    assert (shares, tokens) == ([1.0, 0.0], [20.0, 20.0])
+    shares, tokens = rules.adaptive_votes(pool, threshold=2, batch=2)
+    assert (shares, tokens) == ([1.0, 0.0], [40.0, 40.0])
+    (share,), _ = rules.stopped_votes([pooled("4", "3")], lambda answers: 1, repeats=400)
+    assert share == pytest.approx(0.5, abs=0.1)  # the orders are random
+
+
+def test_stopping_is_compared_with_the_full_vote_in_the_same_orders():
+    pool = [pooled(*"44443333"), pooled(*"34443333"), pooled(*"44444444")]
+    rows = {row["name"]: row for row in study.compare_stopping(pool)}
+    assert rows["all 8"]["saved"] == 0 and rows["all 8"]["mean"] == 0
+    assert rows["fixed vote of 4"]["saved"] == 0.5 and "fixed vote of 8" not in rows
+    assert rows["sure to 0.5"]["accuracy"] == rows["fixed vote of 4"]["accuracy"]
+    assert rows["sure to 0.95"]["saved"] < rows["sure to 0.8"]["saved"] < 0.5
 
 
 def test_the_best_share_keeps_one_at_least_and_ties():
@@ -303,8 +361,8 @@ def test_universal_self_consistency_takes_the_named_response(reply, answer, chos
     assert len(solution.completions) == 4 and solution.cost.generated_tokens == 8
 
 
-def run(*arguments, cwd):
-    return run_script(SCRIPT, *arguments, cwd=cwd)
+def run(*arguments, cwd, script=SCRIPT):
+    return run_script(script, *arguments, cwd=cwd)
 
 
 LAST_LINE = (
@@ -313,22 +371,58 @@ LAST_LINE = (
 )
 
 
-def test_the_script_compares_with_greedy_and_resumes(tmp_path):
-    small = ("--limit", "8", "--n", "8", "--against-greedy", "--out", "vote.jsonl")
+def test_the_script_votes_and_resumes(tmp_path):
+    small = ("--limit", "10", "--n", "8", "--out", "vote.jsonl")
     done = start_script(SCRIPT, *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    *_, gain, last = done.stdout.strip().splitlines()
-    accuracy, low, high, problems, tokens = map(float, re.fullmatch(LAST_LINE, last).groups())
-    assert low <= accuracy <= high and problems == 8
-    greedy = re.search(LAST_LINE, done.stdout)
-    assert greedy[0] != last and float(greedy[5]) < tokens / 4
-    difference = float(re.match(r"above greedy, paired: ([+-]\S+) \[", gain)[1])
-    assert difference == pytest.approx(accuracy - float(greedy[1]), abs=1e-6)
+    last = done.stdout.strip().splitlines()[-1]
+    accuracy, low, high, problems, _ = map(float, re.fullmatch(LAST_LINE, last).groups())
+    assert low <= accuracy <= high and problems == 10
     records = (tmp_path / "vote.jsonl").read_bytes()
-    assert records.count(b"\n") == 8 and (tmp_path / "vote.greedy.jsonl").exists()
+    assert records.count(b"\n") == 10
     again = run(*small, cwd=tmp_path)
     assert again.stdout.splitlines()[-1].split("seconds")[0] == last.split("seconds")[0]
     assert (tmp_path / "vote.jsonl").read_bytes() == records
+
+
+def test_the_study_compares_with_greedy_and_writes_what_it_prints(tmp_path):
+    small = ("--limit", "10", "--n", "8", "--out", "pool.jsonl", "--chapter", str(tmp_path))
+    done = run(*small, cwd=tmp_path, script=STUDY)
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "results" / "tiny_word.json").read_text("utf-8"))
+    greedy, vote = content["greedy"]
+    recorded = {
+        name: load_evaluation(tmp_path / f"{name}.jsonl") for name in ("pool", "pool.greedy")
+    }
+    assert vote["accuracy"] == recorded["pool"].accuracy
+    assert greedy["accuracy"] == recorded["pool.greedy"].accuracy
+    assert vote["gain"] == pytest.approx(vote["accuracy"] - greedy["accuracy"])
+    assert greedy["tokens_per_problem"] < vote["tokens_per_problem"] / 4
+    (majority,) = [r for r in content["rules"] if r["n"] == 8 and r["name"] == "majority"]
+    assert majority["mean"] == vote["accuracy"]
+    page = (tmp_path / "RESULTS.md").read_text("utf-8")
+    assert study.section(content) in page and study.section(content) in done.stdout
+    assert (tmp_path / "results" / "tiny_word.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("problems", "name"), [("gsm_symbolic", "gym_gsm_symbolic"), ("gsm8k",) * 2]
+)
+def test_the_results_of_the_recorded_pools_are_those_in_the_chapter(problems, name, tmp_path):
+    """The study of the recorded runs, done again, gives the numbers that the chapter shows."""
+    model = "qwen2.5-coder-0.5b"
+    recorded = ROOT / "shared" / "pools" / f"{model}_{problems}"
+    runs = ("--pool", f"{recorded}.jsonl", "--greedy", f"{recorded}_cot.jsonl")
+    done = run(*runs, "--chapter", str(tmp_path), cwd=tmp_path, script=STUDY)
+    assert done.returncode == 0, done.stderr
+    ours, again = (
+        json.loads((folder / "results" / f"{model}_{name}.json").read_text("utf-8"))
+        for folder in (SCRIPT.parent, tmp_path)
+    )
+    assert ours == again
+    shutil.copytree(SCRIPT.parent / "results", tmp_path / "results", dirs_exist_ok=True)
+    shown = study.write_results(tmp_path).read_text("utf-8")
+    assert (SCRIPT.parent / "RESULTS.md").read_text("utf-8") == shown
 
 
 @pytest.mark.parametrize("method", ["adaptive", "weighted", "deepconf-online", "universal"])

@@ -1,0 +1,100 @@
+"""The votes of the chapter on pooled samples: what each would have answered, and at what price.
+
+accuracy_at(pool, by_probability, 8)      # a rule is a `Choose`: samples -> answer
+adaptive_votes(pool, threshold=0.95)      # accuracy and tokens of `adaptive_consistency`
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from functools import partial
+from statistics import fmean, stdev
+
+from ch02_self_consistency.self_consistency import best_share, leader_stays, rank_weights
+from shared.evaluation.intervals import pass_at_k
+from shared.evaluation.pool import PooledProblem, Sample, is_right_answer, majority
+from shared.grading.voting import count_votes, winner
+
+
+def answers_of(samples: list[Sample]) -> list[str | None]:
+    """The answer of each sample."""
+    return [sample.answer for sample in samples]
+
+
+def by_probability(samples: list[Sample], per_token: bool = False) -> str | None:
+    """As `weighted_self_consistency` with the weight "probability", or the one per token."""
+    totals = [s.measures["logprob"] / (s.num_tokens if per_token else 1) for s in samples]
+    weights = [math.exp(total - max(totals)) for total in totals]
+    return winner(count_votes(answers_of(samples), weights))
+
+
+def by_certainty(samples: list[Sample], power: float = 1.0) -> str | None:
+    """As `weighted_self_consistency` with the weight "certainty"."""
+    weights = rank_weights([sample.measures["certainty"] for sample in samples], power)
+    return winner(count_votes(answers_of(samples), weights))
+
+
+def by_confidence(samples: list[Sample], keep: float = 0.5) -> str | None:
+    """As `deepconf`."""
+    scores = [math.exp(sample.measures["lowest_confidence"]) for sample in samples]
+    weights = [score * is_in for score, is_in in zip(scores, best_share(scores, keep))]
+    return winner(count_votes(answers_of(samples), weights))
+
+
+def samples_until_sure(
+    answers: list[str | None], *, batch: int = 4, threshold: float = 0.95
+) -> int:
+    """How many of these answers `adaptive_consistency` would have drawn."""
+    for count in range(batch, len(answers), batch):
+        if leader_stays(count_votes(answers[:count])) >= threshold:
+            return count
+    return len(answers)
+
+
+def stopped_votes(
+    pool: list[PooledProblem], count_of: Callable[[list[str | None]], int], repeats: int = 10
+) -> tuple[list[float], list[float]]:
+    """For each problem: how often a vote is right that stops early, and the tokens generated.
+
+    `count_of` takes the answers in the order in which they are drawn and returns after how many of
+    them sampling stops. Every problem's samples are put into `repeats` random orders, the same ones
+    for every rule.
+    """
+    rng = random.Random(0)
+    shares, tokens = [], []
+    for problem in pool:
+        right, spent = [], []
+        for _ in range(repeats):
+            samples = rng.sample(problem.samples, len(problem.samples))
+            count = count_of(answers_of(samples))
+            right.append(is_right_answer(majority(samples[:count]), problem))
+            spent.append(sum(sample.num_tokens for sample in samples[:count]))
+        shares.append(fmean(right))
+        tokens.append(fmean(spent))
+    return shares, tokens
+
+
+def adaptive_votes(
+    pool: list[PooledProblem], threshold: float, batch: int = 4
+) -> tuple[list[float], list[float]]:
+    """`stopped_votes` of `adaptive_consistency`; above 1 the threshold is never reached."""
+    return stopped_votes(pool, partial(samples_until_sure, batch=batch, threshold=threshold))
+
+
+def passes(pool: list[PooledProblem], k: int) -> list[float]:
+    """For each problem the chance that at least one of k samples is right (pass@k)."""
+    counts = [(len(p.samples), sum(s.is_right for s in p.samples)) for p in pool]
+    return [pass_at_k(n, right, k) for n, right in counts]
+
+
+def mean_and_half(shares: list[float]) -> tuple[float, float]:
+    """The mean over problems and half of its 95% interval: 1.96 standard errors."""
+    return fmean(shares), 1.96 * stdev(shares) / math.sqrt(len(shares))
+
+
+def signed(differences: list[float]) -> str:
+    """The mean of paired differences with its 95% interval, as text."""
+    mean, half = mean_and_half(differences)
+    return f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
