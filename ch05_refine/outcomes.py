@@ -34,7 +34,7 @@ from shared.evaluation.cli import friendly_errors
 from shared.evaluation.evaluate import Evaluation, load_evaluation
 from shared.evaluation.intervals import paired_bootstrap, wilson_interval
 from shared.evaluation.pool import PooledProblem, Sample, majority, read_pool, to_pool
-from shared.evaluation.typed_json import matches
+from shared.files.typed_json import matches
 from shared.scores import checked
 
 OUTCOMES = ("kept", "broken", "repaired", "unrepaired")
@@ -66,7 +66,7 @@ def rounds_of(problem: PooledProblem, way: str, last: int | None = None) -> list
 
 
 def draft_after(problem: PooledProblem, way: str, rounds: int) -> Sample:
-    """The draft that a way holds after so many rounds; 0 is the first draft."""
+    """The draft that a way holds after a number of rounds; 0 is the first draft."""
     accepted = [entry for entry in rounds_of(problem, way, rounds) if entry["accepted"]]
     return problem.samples[accepted[-1]["solution"]]
 
@@ -85,7 +85,7 @@ def ends_at_once(problem: PooledProblem, way: str) -> bool:
 
 
 def tokens_after(problem: PooledProblem, way: str, rounds: int) -> int:
-    """The tokens a way has generated after so many rounds, as if it had been the only one."""
+    """The tokens a way has generated after a number of rounds, as if it had been the only one."""
     entries = rounds_of(problem, way, rounds)
     places = [entry[name] for entry in entries for name in ("critique", "solution")]
     return sum(problem.samples[place].num_tokens for place in places if place is not None)

@@ -27,7 +27,12 @@ from shared.engine.prefill import Measure, token_certainties, token_logprobs
 from shared.engine.prefix_cache import PrefixCache
 from shared.engine.request import Request
 from shared.engine.scoring import ScoreRequest, answer_scores
-from shared.loading.checkpoint import load_model, resolve_folder, stop_token_ids
+from shared.loading.checkpoint import (
+    load_model,
+    resolve_folder,
+    stop_token_ids,
+    weights_fingerprint,
+)
 from shared.solution import RequestOutput
 from shared.text.tokenizer import Tokenizer
 from shared.threads import wait_for
@@ -177,6 +182,10 @@ class LLM:
         request = ScoreRequest(prompt_ids, completion_ids, measure)
         self._inbox.put(request)
         return wait_for(request.future)
+
+    def identity(self) -> dict[str, str]:
+        """A hash of the weights: a retrained model of the same name is another one."""
+        return {"weights": weights_fingerprint(self.model)}
 
     def cancel(self) -> None:
         """Give up on everything in flight; whoever waits for it gets a CancelledError."""

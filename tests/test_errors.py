@@ -16,6 +16,7 @@ from shared.errors import UserError, setting_up
 from shared.evaluation import cli, evaluate
 from shared.evaluation.cli import friendly_errors
 from shared.evaluation.problems import Problem
+from shared.evaluation.records import Record
 from shared.solution import Cost, Solution
 
 ROOT = Path(__file__).parents[1]
@@ -195,3 +196,26 @@ def test_problems_that_are_no_texts_are_refused():
     for problem in (Problem("?", 1, "a"), Problem(2, "1", "a"), Problem("?", "1", 3)):
         with pytest.raises(UserError, match="is [123], not a text"):
             evaluate.evaluate(add_one, SimpleNamespace(name="x"), [problem])
+
+
+def test_a_comparison_of_which_every_question_failed_says_why_and_ends_with_code_1(
+    monkeypatch, capsys
+):
+    from ch01_cot import cot
+
+    def refused(technique, args, options):
+        """A run against a server that refuses each prompt with its length."""
+        records = [
+            Record(i, str(i), "?", "1", error=f"BadRequestError: {2048 + i} tokens are too many")
+            for i in range(3)
+        ]
+        return evaluate.Evaluation(records, {}, 1.0)
+
+    monkeypatch.setattr(cot, "evaluate_as_told", refused)
+    monkeypatch.setattr(sys, "argv", ["cot.py", "--method", "all"])
+    with pytest.raises(SystemExit) as end:
+        cot.main()
+    assert end.value.code == 1
+    said = capsys.readouterr().out
+    assert "cot: 3 of 3 questions failed: BadRequestError: 2048 tokens are too many (3)\n" in said
+    assert "EVERY QUESTION FAILED: BadRequestError: 2048 tokens" in said.splitlines()[-1]

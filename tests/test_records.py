@@ -14,7 +14,7 @@ from shared.errors import UserError
 from shared.evaluation.evaluate import evaluate, load_evaluation
 from shared.evaluation.problems import Problem
 from shared.evaluation.records import COMPLETION, HINTS, SETTINGS, Record
-from shared.evaluation.typed_json import in_words, matches, strict_loads
+from shared.files.typed_json import in_words, matches, strict_loads
 from shared.solution import Completion, Cost, Solution
 
 PROBLEMS = [Problem(f"{i} + 1 =", str(i + 1), f"p/{i}", "sums") for i in range(4)]

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from shared.decoder.sampler import SamplingParams
-from shared.evaluation.typed_json import matches, strict_loads
+from shared.files.json_files import shortened
+from shared.files.typed_json import matches, strict_loads
 from shared.llm import Messages, Prompt
-from shared.loading.json_files import shortened
 from shared.solution import Completion, Cost, RequestOutput
 
 EVERY_TOKEN = 1 << 30  # the top_k that is off on every server: 0 or -1 mean that on some only
@@ -193,12 +193,12 @@ def read_completion(reply: dict[str, Any], params: SamplingParams, begun: str) -
 
 
 def read_text(choice: dict[str, Any], begun: str, num_tokens: int) -> str:
-    """The text of a choice of so many tokens.
+    """The text of a choice that has `num_tokens` tokens.
 
     Raises NotServed if the model's thoughts were taken out of it, BadReply for what is no text.
 
-    llama.cpp's text starts with `begun`, which vLLM's does not; its tokens tell it apart from what
-    the model wrote itself.
+    llama.cpp's text starts with `begun`, vLLM's does not; the tokens, which do not include it, show
+    whether the model wrote the same text itself.
     """
     if "message" not in choice:
         text = choice.get("text")

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 from shared.llm import LLM
-from shared.loading.checkpoint import resolve_folder, weights_fingerprint
+from shared.loading.checkpoint import resolve_folder
 from shared.threads import do_nothing, run_threads
 
 log = logging.getLogger(__name__)
@@ -90,9 +90,9 @@ class RayCluster:
         num_threads *= max(1, len(self.workers))
         run_threads(partial(self._do, work), items, num_threads, keep, tick)
 
-    def weights(self) -> str:
+    def identity(self) -> dict[str, str]:
         """The fingerprint of the model's weights, as one of the workers has loaded them."""
-        return self._do(fingerprint_of, None)
+        return self._do(identity_of, None)
 
     def cancel(self) -> None:
         """Give up on everything that is being generated."""
@@ -135,9 +135,9 @@ class RayCluster:
                 log.warning("a worker died, %d are left: %s", len(self.workers), error)
 
 
-def fingerprint_of(llm: LLM, _: None) -> str:
-    """What `RayCluster.weights` asks of a worker."""
-    return weights_fingerprint(llm.model)
+def identity_of(llm: LLM, _: None) -> dict[str, str]:
+    """What `RayCluster.identity` asks of a worker."""
+    return llm.identity()
 
 
 def connect(address: str) -> Any:

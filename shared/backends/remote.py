@@ -33,8 +33,8 @@ from shared.backends.openai_protocol import (
     to_output,
 )
 from shared.decoder.sampler import SamplingParams
+from shared.files.json_files import shortened
 from shared.llm import Messages, Prompt
-from shared.loading.json_files import shortened
 from shared.solution import RequestOutput
 from shared.text.tokenizer import Tokenizer
 
@@ -196,6 +196,10 @@ class RemoteLLM:
     def certainty(self, prompt: Prompt | Messages, completion: Prompt) -> NoReturn:
         """Always raises NotServed: self-certainty needs the whole distribution at each token."""
         raise NotServed("a server does not give whole distributions, as certainty needs: use LLM")
+
+    def identity(self) -> dict[str, str]:
+        """The address of the server, which does not show its weights."""
+        return {"base_url": self.base_url}
 
     def cancel(self) -> None:
         """Give up on everything in flight; whoever waits for it gets a CancelledError."""

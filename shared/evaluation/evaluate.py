@@ -24,16 +24,13 @@ from dataclasses import asdict, dataclass, is_dataclass
 from functools import partial
 from pathlib import Path
 
-from shared.backends.ray_cluster import RayCluster
-from shared.backends.remote import RemoteLLM
+from shared.backends.protocol import Backend, Cluster
 from shared.decoder.model import ModelConfig
 from shared.errors import setting_up
 from shared.evaluation.intervals import PairedComparison, paired_bootstrap, wilson_interval
 from shared.evaluation.problems import Problem, grade
 from shared.evaluation.progress import Progress
 from shared.evaluation.records import Record, append, read_records, read_settings, resume
-from shared.llm import LLM
-from shared.loading.checkpoint import weights_fingerprint
 from shared.solution import Cost, Solution
 from shared.threads import run_threads
 
@@ -172,10 +169,11 @@ def evaluate(
 
     Bind a technique's own options with `functools.partial`; they are recorded, and so are the
     `settings` given here. An exception inside one question is recorded with it and stops no other.
-    Where `llm` is a RayCluster its workers do it, each with an LLM and on `num_threads` threads.
+    Where `llm` is a cluster its engines do it, each on `num_threads` threads.
 
-    Raises ValueError for unusable problems, for num_threads < 1 and where `out` was written under
-    other settings; KeyboardInterrupt, after saving what is finished, when interrupted.
+    Raises UserError (a ValueError) for unusable problems, for num_threads < 1, and for a file `out`
+    that is damaged or was written under other settings; KeyboardInterrupt, after saving what is
+    finished, when interrupted.
     """
     path = None if out is None else Path(out)
     with setting_up():
@@ -207,13 +205,13 @@ def evaluate(
 
     with open(path or os.devnull, "a", encoding="utf-8", newline="\n") as file, shown:
         try:
-            if isinstance(llm, RayCluster):
+            if isinstance(llm, Cluster):
                 llm.run(partial(solve_one, technique), todo, num_threads, keep, shown.tick)
             else:
                 work = partial(solve_one, technique, llm)
                 run_threads(work, todo, num_threads, keep, shown.tick)
         except KeyboardInterrupt:
-            if isinstance(llm, LLM | RemoteLLM | RayCluster):
+            if isinstance(llm, Backend):
                 llm.cancel()  # else it would finish what nobody waits for any more
             message = farewell(len(problems) - len(records), path)
             raise KeyboardInterrupt(message) from None
@@ -285,12 +283,8 @@ def all_settings(technique: Technique, llm: object, problems: list[Problem], mor
         "num_problems": len(problems),
         "problems_fingerprint": fingerprint(problems),
     }
-    if isinstance(llm, LLM):
-        settings["weights"] = weights_fingerprint(llm.model)
-    elif isinstance(llm, RayCluster):
-        settings["weights"] = llm.weights()
-    elif isinstance(llm, RemoteLLM):
-        settings["base_url"] = llm.base_url
+    if isinstance(llm, Backend):
+        settings |= llm.identity()
     parameters = inspect.signature(technique).parameters.values()
     options = {p.name: p.default for p in parameters if p.default is not p.empty}
     for name, value in {**options, **getattr(technique, "keywords", {}), **more}.items():

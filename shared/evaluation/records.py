@@ -1,4 +1,4 @@
-"""What an evaluation writes down: one JSON line per problem, and beside it the settings.
+"""What an evaluation writes down: one JSON line per problem, and the settings in a second file.
 
     run.jsonl            {"index": 0, "id": "word/test/0/0", "question": …, "correct": true, …}
     run.settings.json    {"version": 2, "settings": {"technique": …, "temperature": 0.6, …}}
@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TextIO, get_type_hints
 
-from shared.evaluation.typed_json import in_words, matches, strict_loads
+from shared.files.json_files import require
+from shared.files.typed_json import in_words, matches, strict_loads
 from shared.grading.answers import extract_answer
-from shared.loading.json_files import require
 from shared.solution import Completion, Cost, Solution
 
 VERSION = 2  # since 2, records hold the trace and settings the model's weights

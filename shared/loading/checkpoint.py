@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from shared.decoder.model import ModelConfig, Qwen
-from shared.loading.json_files import read_json
+from shared.files.json_files import read_json
 
 TINY_FOLDER = Path(__file__).parents[1] / "tiny" / "checkpoint"
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")

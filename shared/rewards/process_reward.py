@@ -21,8 +21,8 @@ from shared.engine.attention import Uncached
 from shared.engine.fast_paths import speed_up
 from shared.engine.model_thread import MODEL_THREAD
 from shared.engine.prefill import batches_by_length
+from shared.files.json_files import read_json
 from shared.loading.checkpoint import default_device, load_weights, resolve_folder
-from shared.loading.json_files import read_json
 from shared.text import prompts
 from shared.text.tokenizer import Tokenizer
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from shared.loading.json_files import read_text, require
+from shared.files.json_files import read_text, require
 from shared.text.chat_template import ChatOptions, run_template
 from shared.text.template_sandbox import TemplateRefusal, compile_template, render_template
 

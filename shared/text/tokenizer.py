@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from shared.loading.json_files import is_whole, read_json, require
+from shared.files.json_files import is_whole, read_json, require
 from shared.text.added_tokens import TokenFinder
 from shared.text.byte_pairs import QWEN_PATTERN, BytePairs
 from shared.text.chat_template import ChatOptions, render_chat, render_prompt

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from shared.loading.json_files import is_whole, read_json, read_text, require, shortened
+from shared.files.json_files import is_whole, read_json, read_text, require, shortened
 from shared.text.added_tokens import WHITE_SPACE, AddedToken
 from shared.text.byte_pairs import BYTE_OF, GPT2_PATTERN, QWEN_PATTERN, unreachable_merge
 

@@ -10,7 +10,7 @@ import json
 from types import NoneType, UnionType
 from typing import Any, NoReturn, get_args, get_origin
 
-from shared.loading.json_files import is_whole
+from shared.files.json_files import is_whole
 
 WHOLE_LIMIT = 2**63 - 1
 FLOAT_LIMIT = 1e300

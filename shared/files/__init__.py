@@ -1,0 +1,1 @@
+"""JSON files, read and checked: every fault names its file, its entry and what was expected."""
