@@ -1015,7 +1015,7 @@ def test_the_game_prints_every_expression_and_the_share_solved(monkeypatch, caps
     monkeypatch.setattr(sys, "argv", ["game24.py", "--games", "3", "--error", "0"])
     game24.main()
     *games, summary = capsys.readouterr().out.splitlines()
-    assert len(games) == 3 and summary == "solved 1.000 [0.438, 1.000]  games 3"
+    assert len(games) == 3 and summary == "solved 1.000 [0.439, 1.000]  games 3"
     for line in games:
         assert value_of(re.fullmatch(r"solved  24: (.*) = 24", line)[1]) == 24
 
@@ -1174,6 +1174,15 @@ def test_a_recorded_search_is_compared_with_its_pool():
     for rival in recorded["recorded_rivals"]:
         assert rival["low"] < rival["gain"] < rival["high"]
         assert recorded["search"]["accuracy"] - rival["accuracy"] == pytest.approx(rival["gain"])
+
+
+def test_the_notebook_shows_the_tree_as_it_is():
+    notebook = json.loads(SCRIPT.with_suffix(".ipynb").read_text("utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"]]
+    source = Path(trees.__file__).read_text("utf-8")
+    for start, end in (("PARAMS = ", "class Tree:"), ("class Tree:", None)):
+        text = source[source.index(start) : source.index(end) if end else None].rstrip()
+        assert cells.count(text) == 1, "copy tree.py into the notebook's cells"
 
 
 def test_a_drawn_tree_has_a_place_for_every_node_and_ends_where_the_score_is_highest():
