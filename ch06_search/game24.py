@@ -1,13 +1,14 @@
 """Tree of thoughts where the judge's quality is known: the Game of 24 and Countdown.
 
-    python ch06_search/game24.py
+    python ch06_search/game24.py --error 0.1 --breadth 5
     python ch06_search/game24.py --problems gym:countdown
     python ch06_search/game24.py --model Qwen/Qwen3-0.6B --games 10      # a model as the judge
 
 Combine four numbers to 24 with + - * /, each used once. A step replaces two numbers by one, so
 three steps decide. A state is the numbers that are left, and whether it can still lead to 24 is
 known exactly (by trying everything). So we can hand the search a judge that errs as often as we
-like, and see what its width can make up for, and what not. Needs no model, unless one is to judge.
+like, and see which of its errors a wider search makes up for. `study_game24.py` tries many judges
+and breadths. No model is needed, unless one is to judge.
 
 All steps of a state can be listed, and two ways to the same numbers are one state: so there is
 nothing to sample, and this search shares neither nodes nor signature with those of `search.py`.
@@ -191,6 +192,19 @@ def countdown_games(count: int) -> list[tuple[list[int], int]]:
     return games
 
 
+GAMES = {"game24": draw_games, "gym:countdown": countdown_games}
+
+
+def check_flags(num_games: int, breadths: list[int], errors: list[float]) -> None:
+    """Raise UserError for flags that make no sense."""
+    if num_games < 1:
+        raise UserError(f"--games must be at least 1, not {num_games}")
+    if min(breadths) < 1:
+        raise UserError(f"--breadth must be at least 1, not {min(breadths)}")
+    if wrong := [error for error in errors if not 0 <= error <= 1]:
+        raise UserError(f"--error must be a share from 0 to 1, not {wrong[0]}")
+
+
 def share_solved(
     games: list[tuple[list[int], int]], judge: Judge, play: Callable = tree_of_thoughts, **options
 ) -> float:
@@ -199,71 +213,34 @@ def share_solved(
     return sum(end == target for end, (_, target) in zip(ends, games)) / len(games)
 
 
-def states_judged(games: list[tuple[list[int], int]], judge: Judge, breadth: int) -> float:
-    """How many states a search asks about, on average: each is one step that was tried."""
-    asked = []
-
-    def counting(states: list[Numbers], target: int) -> list[float]:
-        """`judge`, counted."""
-        asked.append(len(states))
-        return judge(states, target)
-
-    share_solved(games, counting, breadth=breadth)
-    return sum(asked) / len(games)
-
-
-def print_table(games: list, judges: dict[str, Judge], breadths: list[int]) -> None:
-    """For each judge and breadth the share solved and its 95% interval: by the tree, and by as many
-    steps of random games; twice: the judge decides, the end is checked."""
-    judge = next(iter(judges.values()))
-    steps = [states_judged(games, judge, breadth) for breadth in breadths]
-    ways = [
-        ("tree", tree_of_thoughts, [{"breadth": b} for b in breadths]),
-        ("random games", random_games, [{"samples": max(1, round(s / 3))} for s in steps]),
-    ]
-    for checks_end in (False, True):
-        print("the end is checked" if checks_end else "the judge decides")
-        print(f"{'':<30}" + "".join(f"{f'breadth {b}':<20}" for b in breadths))
-        print(f"{'steps tried in a game':<30}" + "".join(f"{s:<20.0f}" for s in steps))
-        for name, judge in judges.items():
-            for way, play, options in ways:
-                print(f"{name + ', ' + way:<30}", end="")
-                for option in options:
-                    share = share_solved(games, judge, play, checks_end=checks_end, **option)
-                    low, high = wilson_interval(round(share * len(games)), len(games))
-                    print(f"{f'{share:.2f} [{low:.2f}, {high:.2f}]':<20}", end="", flush=True)
-                print()
-
-
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
-    add("--problems", choices=["game24", "gym:countdown"], default="game24")
-    add("--games", type=int, default=100, metavar="K", help="so many games, always the same")
-    add("--breadth", type=int, nargs="+", default=[1, 2, 5, 20, 100], metavar="B")
-    add("--error", type=float, nargs="+", default=[0.0, 0.05, 0.1, 0.2, 0.5], metavar="E")
-    add("--model", help='"tiny", a folder or a hub id: let it judge too')
+    add("--problems", choices=GAMES, default="game24")
+    add("--games", type=int, default=20, metavar="K", help="play this many games")
+    add("--breadth", type=int, default=5, metavar="B", help="states that are kept at each step")
+    add("--error", type=float, default=0.05, metavar="E", help="share of states judged wrongly")
+    add("--model", help='"tiny", a folder or a hub id: let it judge instead')
     return parser.parse_args()
 
 
 def main() -> None:
-    """Play with judges of different quality."""
+    """Play games by tree of thoughts, and print how each ended."""
     args = parse_args()
     with friendly_errors():
-        if args.games < 1:
-            raise UserError(f"--games must be at least 1, not {args.games}")
-        if min(args.breadth) < 1:
-            raise UserError(f"--breadth must be at least 1, not {min(args.breadth)}")
-        if wrong := [error for error in args.error if not 0 <= error <= 1]:
-            raise UserError(f"--error must be a share from 0 to 1, not {wrong[0]}")
-        judges = {f"errs in {error:.0%}": erring_judge(error) for error in args.error}
-        draw = countdown_games if args.problems == "gym:countdown" else draw_games
+        check_flags(args.games, [args.breadth], [args.error])
         with setting_up():
-            games = draw(args.games)
-            if args.model:
-                judges[args.model] = model_judge(LLM(args.model))
-        print_table(games, judges, args.breadth)
+            games = GAMES[args.problems](args.games)
+            judge = model_judge(LLM(args.model)) if args.model else erring_judge(args.error)
+        num_solved = 0
+        for numbers, target in games:
+            text, value = tree_of_thoughts(numbers, target, judge, breadth=args.breadth)
+            num_solved += value == target
+            print(f"{'solved' if value == target else 'failed'}  {target}: {text} = {value}")
+        low, high = wilson_interval(num_solved, len(games))
+        share = num_solved / len(games)
+        print(f"solved {share:.3f} [{low:.3f}, {high:.3f}]  games {len(games)}")
 
 
 if __name__ == "__main__":

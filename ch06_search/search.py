@@ -1,12 +1,11 @@
-"""Search over solution paths: sample a step, judge what there is so far, go on where it looks good.
+"""Search over solution paths: sample a step, judge the path so far, continue where it looks good.
 
     python ch06_search/search.py --method beam --n 16
     python ch06_search/search.py --method mcts --value arithmetic --limit 50
     python ch06_search/search.py --method beam --value judge --model DIR --problems gym:gsm_symbolic
 
-A step is a line (--step-end). All methods share one tree, whose nodes are partial solutions, and
-one signature; they differ in which nodes they go on from. The finished paths vote, each weighing
-its score. What has been read once is rarely read again: the cache keeps the recent trees.
+A step is a line (--step-end). All methods grow the tree of `tree.py` and have one signature; they
+differ in which nodes they continue from. The finished paths vote, each with its score as weight.
 """
 
 from __future__ import annotations
@@ -17,225 +16,28 @@ import inspect
 import itertools
 import math
 import random
-from collections import Counter, defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections import Counter
 from functools import partial
 
-import torch
-
-from ch06_search.values import SO_FAR, arithmetic, judge, reward
-from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
-from shared.backends.openai_protocol import NotServed
-from shared.errors import UserError, setting_up
-from shared.evaluation.cli import add_common_flags, friendly_errors, run
-from shared.evaluation.evaluate import name_of
-from shared.grading.answers import final_answer
-from shared.grading.voting import most_frequent
-from shared.loading.checkpoint import weights_fingerprint
-from shared.rewards.process_reward import ProcessRewardModel
-from shared.rewards.step_reader import StepReader
+from ch06_search.tree import PARAMS, Node, Tree
+from ch06_search.values import SO_FAR, ArithmeticValue, JudgeSoFar, reward_value
+from shared import LLM, Problem, SamplingParams, Solution, prompts
+from shared.errors import UserError
+from shared.evaluation.cli import (
+    add_common_flags,
+    add_reward_model_flag,
+    friendly_errors,
+    load_reward_model,
+    run,
+)
+from shared.rewards.interfaces import Scorer
 from shared.scores import checked_scores
 
-PARAMS = SamplingParams(temperature=1.0, max_tokens=700)
-STEP_TOKENS = 128  # a step that is longer is cut here, and goes on as the next one
-SEED_STEP = 1_000  # between the seeds of successive requests: runs with seeds 0, 1, … differ
-
-
-@dataclass(eq=False)
-class Node:
-    """A partial solution.
-
-    ids            token ids of the reply so far; the last step's are those after the parent's
-    logprobs       of the last step's tokens, natural log
-    score          what the value function says of it, 0 to 1; None where nobody asked
-    count          how often it was sampled
-    finish_reason  "stop", "length" or "loop" of a finished solution, else ""
-    visits, total  of `mcts`: rollouts below this node, and the sum of their scores
-    """
-
-    ids: list[int]
-    text: str = ""
-    logprobs: list[float] = field(default_factory=list)
-    parent: Node | None = None
-    children: dict[str, Node] = field(default_factory=dict)  # by their text
-    score: float | None = None
-    count: int = 0
-    finish_reason: str = ""
-    visits: int = 0
-    total: float = 0.0
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether there is nothing to add."""
-        return self.finish_reason != ""
-
-    @property
-    def step(self) -> str:
-        """What the last step added to the text."""
-        return self.text[len(self.parent.text) :] if self.parent else ""
-
-    @property
-    def is_blank(self) -> bool:
-        """Whether the last step says nothing and another must follow."""
-        return not self.step.strip() and not self.is_finished
-
-    @property
-    def path(self) -> list[Node]:
-        """The nodes from the first step to this one."""
-        nodes, node = [], self
-        while node.parent:
-            nodes.append(node)
-            node = node.parent
-        return nodes[::-1]
-
-
-# Of a question and partial solutions: their scores, 0 to 1, and what it cost to find them.
-Value = Callable[[LLM, str, list[Node]], tuple[list[float], Cost]]
-
-
-class Tree:
-    """The search of one problem: its nodes, those that are finished, and what all of it cost.
-
-    A path has at most `params.max_tokens` tokens, or as many as the model's context holds. Raises
-    ValueError where one of `counts` (n, branch) is below 1.
-    """
-
-    def __init__(
-        self,
-        llm: LLM,
-        problem: Problem,
-        value: Value,
-        params: SamplingParams,
-        step_end: str,
-        **counts: int,
-    ) -> None:
-        for name, count in counts.items():
-            if count < 1:
-                raise ValueError(f"{name} must be at least 1, not {count}")
-        self.llm, self.question, self.value = llm, problem.question, value
-        self.params, self.step_end = params, step_end
-        asked = prompts.ask(problem.question)
-        self.prompt_ids = llm.tokenizer.encode_chat(asked, enable_thinking=False)
-        self.max_tokens = params.max_tokens
-        try:
-            room = llm.model.config.max_positions - len(self.prompt_ids)
-            self.max_tokens = max(1, min(params.max_tokens, room))
-        except NotServed:
-            pass  # a server does not tell its context, and looks after it itself
-        self.root = Node([])
-        self.finished: list[Node] = []  # each once, in the order of sampling
-        self.cost = Cost()
-        self.seeds = itertools.count(params.seed, SEED_STEP)
-
-    def expand(self, nodes: list[Node], k: int = 1, **changes: object) -> list[Node]:
-        """Sample k next steps of each node: the children, in the nodes' order.
-
-        A node may stand in the list several times, and so may a child that was sampled several
-        times. A blank line is no step: it is gone on from. `changes` are to the sampling.
-        """
-        children = self.sample([node for node in nodes for _ in range(k)], **changes)
-        while blank := [child for child in children if child.is_blank]:
-            further = iter(self.sample(blank, **changes))
-            children = [next(further) if child.is_blank else child for child in children]
-        return children
-
-    def sample(self, nodes: list[Node], **changes: object) -> list[Node]:
-        """Sample a child of each node. One request serves all that are wanted equally often."""
-        changes = {"max_tokens": STEP_TOKENS, "stop": self.step_end} | changes
-        groups: defaultdict[tuple[int, int], list[Node]] = defaultdict(list)
-        for node, times in Counter(nodes).items():
-            room = min(changes["max_tokens"], self.max_tokens - len(node.ids))
-            groups[times, room].append(node)
-        seeds: defaultdict[int, int] = defaultdict(lambda: next(self.seeds))
-        children = {}
-        for (times, room), group in groups.items():
-            request = changes | {"n": times, "max_tokens": room, "seed": seeds[times]}
-            params = replace(self.params, **request)
-            # Token ids, not text: what the cache knows is found again only as the same tokens.
-            outputs = self.llm.generate([self.prompt_ids + node.ids for node in group], params)
-            for node, output in zip(group, outputs):
-                self.cost += output.cost
-                steps = [self.add_child(node, each, params.stop) for each in output.completions]
-                children[node] = iter(steps)
-        return [next(children[node]) for node in nodes]
-
-    def add_child(self, node: Node, step: Completion, stops: tuple[str, ...]) -> Node:
-        """The child that a sampled step leads to; a new one unless it was sampled before."""
-        ids = node.ids + step.token_ids
-        text = self.llm.tokenizer.decode(ids)
-        stopped = any(stop in text[len(node.text) :] for stop in stops)
-        is_end = step.finish_reason == "stop" and not stopped
-        if is_end:
-            text = self.llm.tokenizer.decode(ids[:-1])  # without the end-of-turn token
-        child = node.children.get(text)
-        if child is None:
-            child = node.children[text] = Node(ids, text, step.logprobs, node)
-            is_full = len(ids) >= self.max_tokens
-            cut = "loop" if step.finish_reason == "loop" else "length" if is_full else ""
-            child.finish_reason = "stop" if is_end else cut
-            self.finished += [child] if child.is_finished else []
-        child.count += 1
-        return child
-
-    def rate(self, nodes: list[Node]) -> None:
-        """Ask the value function about those nodes that have no score yet.
-
-        Raises ValueError for a score that is not a finite number.
-        """
-        new = [node for node in dict.fromkeys(nodes) if node.score is None]
-        if new:
-            scores, cost = self.value(self.llm, self.question, new)
-            self.cost += cost
-            for node, score in zip(new, checked_scores(scores, name_of(self.value), len(new))):
-                node.score = score
-
-    def solution(self, votes: Counter[Node] | None = None) -> Solution:
-        """The finished paths, and the answer whose weights add up to the most (Li 2023).
-
-        A path weighs its score, and votes once however often it was sampled; or it weighs as
-        much as `votes` say, and others have no vote.
-        """
-        self.rate(self.finished)
-        nodes = list(votes or self.finished)
-        paths, scores = [completion_of(node) for node in nodes], [node.score for node in nodes]
-        weights = list(votes.values()) if votes else scores
-        for path, weight in zip(paths, weights):
-            path.measures["weight"] = float(weight)
-        answer = most_frequent([final_answer(path) for path in paths], weights, "the weight")
-        return Solution(answer, paths, self.cost, scores, drawing(self.root))
-
-
-def completion_of(node: Node) -> Completion:
-    """A finished path as if it had been sampled in one go."""
-    logprobs = [logprob for step in node.path for logprob in step.logprobs]
-    return Completion(node.text, node.ids, logprobs, node.finish_reason)
-
-
-def drawing(root: Node) -> list[dict]:
-    """The tree as JSON-ready dicts, parents before their children; the root has number 0."""
-    nodes = [root]
-    for node in nodes:  # grows while it is walked through
-        nodes += node.children.values()
-    number = {node: i for i, node in enumerate(nodes)}
-    return [
-        {
-            "node": number[node],
-            "parent": number[node.parent],
-            "step": node.step.strip(),
-            "score": node.score,
-            "count": node.count,
-            "is_finished": node.is_finished,
-        }
-        for node in nodes[1:]
-    ]
-
-
-# --- The searches ---------------------------------------------------------------------------------
+# What the searches have in common:
 #
 # n       how wide, as each docstring says; a search does not spend the tokens of n whole solutions
 #         exactly, but what `cost` says
-# value   what partial solutions and, in the final vote, finished ones are worth
+# value   scores partial solutions and, for the final vote, finished ones
 # params  how steps are sampled; max_tokens bounds a whole path, and n is not used
 # branch  next steps of a node
 #
@@ -255,7 +57,7 @@ def ranked(tree: Tree, nodes: list[Node]) -> list[Node]:
 
 def best(tree: Tree, nodes: list[Node], count: int) -> list[Node]:
     """The `count` nodes with the highest scores; ties go to the first. If there are no more than
-    that, the value function is not called."""
+    that, the value is not asked."""
     return ranked(tree, nodes)[:count] if len(nodes) > count else nodes
 
 
@@ -270,7 +72,7 @@ def beam_search(
     problem: Problem,
     *,
     n: int = 8,
-    value: Value,
+    value: Scorer,
     params: SamplingParams = PARAMS,
     step_end: str = "\n",
     branch: int = 2,
@@ -312,13 +114,13 @@ def dvts(
     problem: Problem,
     *,
     n: int = 8,
-    value: Value,
+    value: Scorer,
     params: SamplingParams = PARAMS,
     step_end: str = "\n",
     branch: int = 4,
 ) -> Solution:
-    """Diverse verifier tree search: n / branch searches (at least one) that do not compete, each of
-    which goes on from the best of its `branch` steps (Beeching 2024). No good start crowds out
+    """Diverse verifier tree search: n / branch searches (at least one) that do not compete. Each
+    continues from the best of its `branch` steps (Beeching 2024), so no good start crowds out the
     others."""
     tree = Tree(llm, problem, value, params, step_end, n=n, branch=branch)
     heads = [tree.root] * max(1, n // branch)
@@ -336,13 +138,13 @@ def best_first(
     problem: Problem,
     *,
     n: int = 8,
-    value: Value,
+    value: Scorer,
     params: SamplingParams = PARAMS,
     step_end: str = "\n",
     branch: int = 4,
 ) -> Solution:
-    """Always go on from the best node of the whole tree, of equals the longest (Koh 2024), until
-    n / branch paths are finished, or n times max_tokens tokens are sampled.
+    """Always continue from the best node of the whole tree; ties go to the longest (Koh 2024). Stop
+    when n / branch paths are finished, or n times max_tokens tokens are sampled.
 
     Without that bound a value that likes every beginning would search nearly the whole tree.
     """
@@ -351,7 +153,7 @@ def best_first(
     while frontier and len(tree.finished) < max(1, n // branch):
         if tree.cost.generated_tokens >= budget:
             break
-        frontier.sort(key=lambda node: len(node.ids), reverse=True)
+        frontier.sort(key=lambda node: len(node.token_ids), reverse=True)
         (node,) = best(tree, frontier, 1)
         frontier.remove(node)
         frontier += unfinished(tree.expand([node], branch))
@@ -363,7 +165,7 @@ def mcts(
     problem: Problem,
     *,
     n: int = 8,
-    value: Value,
+    value: Scorer,
     params: SamplingParams = PARAMS,
     step_end: str = "\n",
     branch: int = 4,
@@ -426,13 +228,13 @@ def particle_filter(
     problem: Problem,
     *,
     n: int = 8,
-    value: Value,
+    value: Scorer,
     params: SamplingParams = PARAMS,
     step_end: str = "\n",
 ) -> Solution:
     """n particles, each a partial solution; after every step they are drawn anew, the better ones
-    more often (Puri 2025). In the end each particle has one vote: how good it is has already
-    decided how often it is there."""
+    more often (Puri 2025). In the end each particle has one vote: its score has already decided how
+    many copies of it there are."""
     tree = Tree(llm, problem, value, params, step_end, n=n)
     return tree.solution(votes=Counter(drift(tree, n, random.Random(params.seed))))
 
@@ -486,10 +288,10 @@ def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_common_flags(parser)
+    add_reward_model_flag(parser)
     add = parser.add_argument
-    add("--method", choices=METHODS, default="beam", help="which nodes to go on from")
+    add("--method", choices=METHODS, default="beam", help="which nodes to continue from")
     add("--value", choices=["reward", "judge", "arithmetic"], default="reward", help="what judges")
-    add("--reward-model", default="tiny", metavar="R", help="tiny, a folder or a hub id")
     add("--branch", type=int, metavar="B", help="next steps of a node; None: the method's own")
     add("--step-end", default="\n", help="the text that ends a step")
     parser.set_defaults(temperature=PARAMS.temperature, max_tokens=PARAMS.max_tokens)
@@ -499,7 +301,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Search with one method and one value."""
     args = parse_args()
-    method, value, settings = METHODS[args.method], arithmetic, {}
+    method, value, settings = METHODS[args.method], ArithmeticValue(), {}
     options = {"step_end": args.step_end.replace("\\n", "\n")}
     with friendly_errors():
         if args.branch is not None:
@@ -509,14 +311,11 @@ def main() -> None:
                 raise UserError(f"--branch must be at least 1, not {args.branch}")
             options["branch"] = args.branch
         if args.value == "judge":
-            settings["judge_asks"] = prompts.JUDGE if args.model == "tiny" else SO_FAR
-            value = judge(settings["judge_asks"])
+            value = JudgeSoFar(prompts.JUDGE if args.model == "tiny" else SO_FAR)
+            settings["judge_asks"] = value.ask
         if args.value == "reward":
-            dtype = getattr(torch, args.dtype or "float32")
-            with setting_up():
-                model = ProcessRewardModel.from_folder(args.reward_model, args.device, dtype)
-            settings["reward_model"] = weights_fingerprint(model)
-            value = reward(model) if model.separated else StepReader(model)
+            reward_model, settings = load_reward_model(args)
+            value = reward_value(reward_model)
     run(method, args, value=value, settings=settings, **options)
 
 

@@ -1,66 +1,73 @@
-"""What is a partial solution worth? Values for the searches of `search.py`.
+"""What is a partial solution worth? The values of the searches in `search.py`.
 
-A value is a function of a model, a question and nodes; it returns a score from 0 to 1 for each node
-and what it cost to find out. None sees the gold answer.
+A value is a scorer (shared/rewards/interfaces.py) of nodes: it gives each a score from 0 to 1.
+Scorers of whole solutions that only read the text work too, such as `Judge` and `Reward` of
+shared/rewards/scorers.py. None of them sees the gold answer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from shared import LLM, Cost, prompts
 from shared.grading.arithmetic import wrong_equations
+from shared.rewards.interfaces import Scorer, Scores, Text
 from shared.rewards.judge import VERDICTS, asking_cost, share_of_yes
 from shared.rewards.process_reward import ProcessRewardModel
+from shared.rewards.scorers import Reward
+from shared.rewards.step_reader import StepReader
+from shared.solution import Completion
 
-if TYPE_CHECKING:
-    from ch06_search.search import Node, Value
-
-# The shipped model knows no question about half a solution: for it take prompts.JUDGE.
+# The shipped model was not trained on questions about half a solution: ask it prompts.JUDGE.
 SO_FAR = "Is this solution correct so far? Answer Yes or No."
 ASKED_AT_ONCE = 64  # texts on which a model is asked for Yes or No, each from a thread of its own
 
 
-def arithmetic(llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
-    """0 where an equation so far is wrong, else 1: a value that costs nothing."""
-    return [float(not wrong_equations(node.text)) for node in nodes], Cost()
+@dataclass(frozen=True)
+class ArithmeticValue:
+    """0 once an equation is wrong, else 1: a value that costs nothing."""
+
+    name: str = "arithmetic"
+
+    def score(self, llm: LLM, question: str, solutions: Sequence[Text]) -> Scores:
+        """Checks the equations of each text; the model is not used."""
+        return Scores([float(not wrong_equations(s.text)) for s in solutions], Cost())
 
 
-def judge(ask: str = SO_FAR) -> Value:
-    """The value that the model itself gives when it is asked in words: the probability of "Yes"."""
+@dataclass(frozen=True)
+class JudgeSoFar:
+    """The model's own opinion: the probability of "Yes" when it is asked if all is correct so far.
 
-    def judge(llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
-        """P(Yes) of each node. Raises ValueError where the question does not fit the context."""
+    It is asked after the very tokens that it sampled, which the prefix cache still has.
+    """
+
+    ask: str = SO_FAR
+    name: str = "judge_so_far"
+
+    def score(self, llm: LLM, question: str, solutions: Sequence[Completion]) -> Scores:
+        """From 0 to 1. Raises ValueError if the question does not fit into the context."""
         encode_chat = llm.tokenizer.encode_chat
         asked = prompts.ask(question)
         before = encode_chat(asked, enable_thinking=False)
-        follow_up = encode_chat(prompts.follow_up(asked, "", ask), enable_thinking=False)
+        follow_up = encode_chat(prompts.follow_up(asked, "", self.ask), enable_thinking=False)
         after = follow_up[len(encode_chat(asked)) :]  # the end of the reply, and what follows it
-        # Between them the reply's own tokens, as they were sampled: the cache knows them.
-        replies = [node.ids[:-1] if node.finish_reason == "stop" else node.ids for node in nodes]
+        replies = [
+            s.token_ids[:-1] if s.finish_reason == "stop" else s.token_ids for s in solutions
+        ]
         return probability_of_yes(llm, [before + ids + after for ids in replies])
 
-    return judge
 
-
-def probability_of_yes(llm: LLM, texts: list[list[int]]) -> tuple[list[float], Cost]:
-    """P("Yes") / (P("Yes") + P("No")) as what follows each text, given as token ids."""
+def probability_of_yes(llm: LLM, texts: list[list[int]]) -> Scores:
+    """P("Yes") / (P("Yes") + P("No")) after each text, which is given as token ids."""
     asked = [(ids, word) for ids in texts for word in VERDICTS]
     with ThreadPoolExecutor(min(ASKED_AT_ONCE, len(asked))) as pool:  # so that they share a batch
         found = list(pool.map(lambda each: sum(llm.score(*each)), asked))
     scores = [share_of_yes(yes, no) for yes, no in zip(found[::2], found[1::2])]
-    return scores, asking_cost(llm, texts)
+    return Scores(scores, asking_cost(llm, texts))
 
 
-def reward(reward_model: ProcessRewardModel) -> Value:
-    """The value that a process reward model gives to the last step so far."""
-
-    def reward(llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
-        """The model's estimate that what begins like a node ends in the right answer."""
-        steps = reward_model.step_scores(question, [node.text for node in nodes])
-        num_tokens = sum(len(node.ids) for node in nodes)
-        cost = Cost(scored_tokens=num_tokens, forward_passes=len(nodes))
-        return [scores[-1] for scores in steps], cost
-
-    return reward
+def reward_value(model: ProcessRewardModel) -> Scorer:
+    """The score of the last step so far. Only our own layout can be read step by step."""
+    return Reward(model) if model.separated else StepReader(model)

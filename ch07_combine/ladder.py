@@ -30,9 +30,9 @@ from ch03_best_of_n.best_of_n import best_of_n, weighted_answer
 from ch04_rejection.rejection import THRESHOLDS, arithmetic, both, rejection_sampling, rewarded
 from ch05_refine.refine import likelihood, self_refine
 from ch05_refine.refine import reward as reward_gate
-from ch06_search.search import PARAMS as STEPS
 from ch06_search.search import beam_search
-from ch06_search.values import reward as reward_value
+from ch06_search.tree import PARAMS as STEPS
+from ch06_search.values import reward_value
 from shared import Problem, SamplingParams, load_problems
 from shared.errors import setting_up
 from shared.evaluation.cli import add_common_flags, friendly_errors, load_llm, sampling_params, told
@@ -41,7 +41,6 @@ from shared.evaluation.plots import plot_accuracy_against_tokens, save_figure, u
 from shared.loading.checkpoint import weights_fingerprint
 from shared.rewards.process_reward import ProcessRewardModel
 from shared.rewards.scorers import Reward
-from shared.rewards.step_reader import StepReader
 
 
 def rungs(
@@ -64,9 +63,8 @@ def rungs(
     }
     if reward_model and has_tokenizer:
         hotter = replace(params, temperature=STEPS.temperature)  # whatever --temperature says
-        options = {"value": StepReader(reward_model), "step_end": "\n"}
-        if reward_model.separated:
-            options = {"value": reward_value(reward_model), "step_end": "\n\n"}
+        step_end = "\n\n" if reward_model.separated else "\n"
+        options = {"value": reward_value(reward_model), "step_end": step_end}
         ladder[f"beam search of {few}"] = partial(beam_search, n=few, params=hotter, **options)
     ladder |= {
         f"rejection, up to {most} draws": partial(

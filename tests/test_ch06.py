@@ -22,10 +22,18 @@ from types import SimpleNamespace
 import pytest
 from scripts import run_script, start_script
 
-from ch06_search import compare as comparison
-from ch06_search import game24, values
+from ch06_search import (
+    equal_tokens,
+    figures,
+    game24,
+    study,
+    study_game24,
+    tables,
+    values,
+)
 from ch06_search import search as chapter
-from ch06_search.search import Node, Tree
+from ch06_search import tree as trees
+from ch06_search.tree import Node, Tree
 from shared import (
     LLM,
     Completion,
@@ -38,12 +46,14 @@ from shared import (
     prompts,
 )
 from shared.evaluation.evaluate import evaluate
-from shared.evaluation.pool import PooledProblem, Sample
+from shared.evaluation.pool import POOLS_FOLDER, PooledProblem, Sample
 from shared.grading.answers import extract_answer
 from shared.grading.arithmetic import value_of
 from shared.loading.checkpoint import weights_fingerprint
+from shared.rewards import step_reader
 from shared.rewards.judge import judge as shared_judge
 from shared.rewards.process_reward import ProcessRewardModel
+from shared.rewards.scorers import Reward
 from shared.rewards.step_reader import StepReader
 
 SCRIPT = Path(chapter.__file__)
@@ -126,9 +136,17 @@ def words(*alphabets: str) -> list[str]:
     return ["".join(word) for word in itertools.product(*alphabets)]
 
 
+class scorer:
+    """A function as a scorer, with the function's name."""
+
+    def __init__(self, score) -> None:
+        self.score, self.name = score, score.__name__
+
+
 def valued(worth: dict[str, float], rule=max):
     """The value that knows the words' worth: of a beginning, the best (`rule`) it can lead to."""
 
+    @scorer
     def value(llm, question, nodes):
         value.asked += [letters(node.text) for node in nodes]
         below = [
@@ -193,12 +211,12 @@ def test_who_comes_back_for_more_gets_other_samples():
 def test_a_path_ends_with_the_turn_or_when_it_is_too_long():
     searched = tree(speller({"a": 1.0}))
     (line,) = searched.expand([searched.root])
-    assert not line.is_finished and line.text == "a\n" and line.ids == [97, 10]
+    assert not line.is_finished and line.text == "a\n" and line.token_ids == [97, 10]
     (end,) = searched.expand([line])
     assert end.finish_reason == "stop" and end.text == "a\n\\boxed{a}"
-    assert end.ids[-1] == ord(END) and searched.finished == [end]
-    whole = chapter.completion_of(end)
-    assert len(whole.logprobs) == len(whole.token_ids) == len(end.ids)
+    assert end.token_ids[-1] == ord(END) and searched.finished == [end]
+    whole = trees.completion_of(end)
+    assert len(whole.logprobs) == len(whole.token_ids) == len(end.token_ids)
     (short,) = (cut := tree(speller({"a": 1.0}), max_tokens=2)).expand([cut.root])
     assert short.finish_reason == "length" and cut.finished == [short]
 
@@ -223,7 +241,7 @@ def test_an_empty_line_is_no_step():
 def test_a_model_that_writes_only_empty_lines_comes_to_an_end():
     searched = tree(ToyLLM(lambda reply: {"\n": 1.0}), max_tokens=1_500)
     (node,) = searched.expand([searched.root])
-    assert node.finish_reason == "length" and len(node.ids) == len(node.path) == 1_500
+    assert node.finish_reason == "length" and len(node.token_ids) == len(node.path) == 1_500
 
 
 @pytest.mark.parametrize("name", chapter.METHODS)
@@ -231,7 +249,11 @@ def test_a_model_that_writes_only_empty_lines_comes_to_an_end():
 def test_no_path_is_longer_than_asked(name, max_tokens):
     llm = speller(EVEN, EVEN, {"a" * 150: 0.5, "b" * 150: 0.5}, EVEN)  # longer than STEP_TOKENS
     solution = chapter.METHODS[name](
-        llm, PROBLEM, n=4, value=values.arithmetic, params=SamplingParams(max_tokens=max_tokens)
+        llm,
+        PROBLEM,
+        n=4,
+        value=values.ArithmeticValue(),
+        params=SamplingParams(max_tokens=max_tokens),
     )
     lengths = [len(completion.token_ids) for completion in solution.completions]
     assert max(lengths) == max_tokens if max_tokens < 200 else 150 < max(lengths) <= max_tokens
@@ -242,7 +264,7 @@ def test_no_path_is_longer_than_asked(name, max_tokens):
 @pytest.mark.parametrize("name", chapter.METHODS)
 def test_a_path_ends_where_the_models_context_does(name, random_llm):
     context = random_llm.model.config.max_positions
-    solution = chapter.METHODS[name](random_llm, PROBLEM, n=16, value=values.arithmetic)
+    solution = chapter.METHODS[name](random_llm, PROBLEM, n=16, value=values.ArithmeticValue())
     prompt = random_llm.tokenizer.encode_chat(prompts.ask(PROBLEM.question), enable_thinking=False)
     ends = {(c.finish_reason, len(prompt) + len(c.token_ids)) for c in solution.completions}
     assert ("length", context) in ends and all(length <= context for _, length in ends)
@@ -269,7 +291,8 @@ def test_nobody_is_asked_where_there_is_no_choice():
 def test_paths_weigh_their_scores_or_the_votes_for_them():
     scores = {"a": 0.2, "b": 0.5}
     searched = tree(
-        speller(EVEN), lambda llm, q, nodes: ([scores[letters(n.text)] for n in nodes], Cost())
+        speller(EVEN),
+        scorer(lambda llm, q, nodes: ([scores[letters(n.text)] for n in nodes], Cost())),
     )
     searched.expand(searched.expand([searched.root], 9))
     assert searched.solution().answer == "b" and len(searched.finished) == 2
@@ -281,7 +304,7 @@ def test_paths_weigh_their_scores_or_the_votes_for_them():
 def test_the_drawing_has_every_node_after_its_parent():
     searched = tree(speller(EVEN, EVEN))
     searched.expand(chapter.unfinished(searched.expand([searched.root], 9)), 9)
-    drawn = chapter.drawing(searched.root)
+    drawn = trees.drawing(searched.root)
     assert [each["node"] for each in drawn] == list(range(1, 7))
     assert all(each["parent"] < each["node"] for each in drawn)
     assert Counter(each["step"] for each in drawn) == {"a": 3, "b": 3}
@@ -345,6 +368,7 @@ def test_beam_search_keeps_the_best_of_all_children():
     worth = {"aa": 0.6, "ab": 0.8, "ba": 0.1, "bb": 0.2, "ca": 0.0, "cb": 0.0}
     scores = {"a": 0.5, "b": 0.9, "c": 0.1} | worth
 
+    @scorer
     def value(llm, question, nodes):
         return [scores[letters(node.text)] for node in nodes], Cost()
 
@@ -385,6 +409,7 @@ class ListedLLM(ToyLLM):
 def test_beams_share_the_places_as_evenly_as_can_be_and_the_best_get_more(ended, counts):
     scores = {"a": 0.9, "b": 0.8, "c": 0.7, "d": 0.6, "e": 0.5, "f": 0.4, "g": 0.3, "h": 0.2}
 
+    @scorer
     def value(llm, question, nodes):
         return [scores.get(node.text[0], 1.0) for node in nodes], Cost()
 
@@ -405,6 +430,7 @@ def test_few_beams_share_the_places_too(beams):
     lines = [f"\\boxed{{1}}{END}", *firsts, *firsts, firsts[0]]
     scores = {"a": 0.9, "b": 0.1, "c": 0.5}
 
+    @scorer
     def value(llm, question, nodes):
         return [scores.get(node.text[0], 1.0) for node in nodes], Cost()
 
@@ -442,8 +468,9 @@ def test_where_places_divide_evenly_the_search_is_what_it_was():
         {word: hash_ / 25 for hash_, word in enumerate(words("abcdefghijklmnopqrstuvwxyz"))}
     )
 
+    @scorer
     def first_letter(llm, question, nodes):
-        return value(llm, question, [Node([], node.text[:2]) for node in nodes])
+        return value.score(llm, question, [Node([], node.text[:2]) for node in nodes])
 
     one, other = speller(alphabet, alphabet, alphabet), speller(alphabet, alphabet, alphabet)
     before = search_draft(one, first_letter, 4, 4)
@@ -453,6 +480,7 @@ def test_where_places_divide_evenly_the_search_is_what_it_was():
 
 def test_the_subtrees_of_dvts_do_not_compete():
     # The value likes only what begins with "a"; a beam of two keeps nothing else.
+    @scorer
     def value(llm, question, nodes):
         return [1.0 if node.text.startswith("a") else 0.1 for node in nodes], Cost()
 
@@ -467,6 +495,7 @@ def test_best_first_goes_back_when_a_path_disappoints():
     scores = {"a": 0.9, "b": 0.6, "aa": 0.3, "ab": 0.2, "ba": 0.5, "bb": 0.4}
     order = []
 
+    @scorer
     def value(llm, question, nodes):
         order.extend(letters(node.text) for node in nodes)
         return [scores[letters(node.text)] for node in nodes], Cost()
@@ -488,8 +517,9 @@ def test_best_first_stops_when_its_tokens_are_spent():
     # Every line ends nowhere, and the value likes what is short: without a bound it goes on.
     llm = ToyLLM(lambda reply: {f"{letter}\n": 1 / 26 for letter in map(chr, range(97, 123))})
 
+    @scorer
     def value(llm, question, nodes):
-        return [1 / len(node.ids) for node in nodes], Cost()
+        return [1 / len(node.token_ids) for node in nodes], Cost()
 
     params = SamplingParams(max_tokens=20)
     solution = chapter.best_first(llm, PROBLEM, n=8, value=value, params=params, branch=4)
@@ -500,6 +530,7 @@ def test_lookahead_sees_what_a_step_leads_to():
     worth = {"aa": 0.1, "ab": 0.1, "ba": 0.9, "bb": 0.9}
     scores = {"a": 0.8, "b": 0.2} | worth  # the first letter alone misleads
 
+    @scorer
     def value(llm, question, nodes):
         return [scores[letters(node.text)] for node in nodes], Cost()
 
@@ -595,6 +626,7 @@ def test_particles_that_are_worth_nothing_go_on(zero):
 @pytest.mark.parametrize("name", chapter.METHODS)
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, None])
 def test_a_value_that_is_no_number_is_an_error_that_names_it(name, wrong):
+    @scorer
     def shaky_value(llm, question, nodes):
         return [wrong if node.text.startswith("b") else 0.5 for node in nodes], Cost()
 
@@ -604,7 +636,7 @@ def test_a_value_that_is_no_number_is_an_error_that_names_it(name, wrong):
 
 
 def test_a_value_for_each_node_is_needed():
-    searched = tree(speller(EVEN), lambda llm, question, nodes: ([0.5], Cost()))
+    searched = tree(speller(EVEN), scorer(lambda llm, question, nodes: ([0.5], Cost())))
     with pytest.raises(ValueError, match="1 numbers .* for 2 samples"):
         searched.rate(searched.expand([searched.root], 9))
 
@@ -614,6 +646,7 @@ def test_particles_end_as_often_as_their_probability_times_their_score():
     worth = {"aa": 0.2, "ab": 0.4, "ba": 0.9, "bb": 0.3}
     partial = {"a": 0.5, "b": 0.25}  # misleads, but what it adds is taken back later
 
+    @scorer
     def value(llm, question, nodes):
         return [(partial | worth)[letters(node.text)] for node in nodes], Cost()
 
@@ -628,6 +661,7 @@ def test_particles_end_as_often_as_their_probability_times_their_score():
 
 
 def test_a_particles_vote_counts_as_often_as_it_is_there():
+    @scorer
     def value(llm, question, nodes):
         return [{"a": 0.4, "b": 0.5, "c": 0.0}[node.text[0]] for node in nodes], Cost()
 
@@ -652,7 +686,7 @@ def test_numbers_below_one_are_refused_by_name(name, wrong):
 
 def test_arithmetic_knows_wrong_equations():
     nodes = [Node([], "Plan: in order.\n3*4=12\n"), Node([], "3*4=12\n12+5=18\n"), Node([], "")]
-    assert values.arithmetic(None, "?", nodes) == ([1.0, 0.0, 1.0], Cost())
+    assert values.ArithmeticValue().score(None, "?", nodes) == ([1.0, 0.0, 1.0], Cost())
 
 
 class FakeReward:
@@ -664,7 +698,7 @@ class FakeReward:
 
 def test_the_reward_of_a_partial_solution_is_that_of_its_last_step():
     nodes = [Node([1, 2], "0.25\n0.75\n"), Node([1, 2, 3], "0.5\n")]
-    scores, cost = values.reward(FakeReward())(None, "?", nodes)
+    scores, cost = Reward(FakeReward()).score(None, "?", nodes)
     assert scores == [0.75, 0.5] and cost == Cost(scored_tokens=5, forward_passes=2)
 
 
@@ -688,7 +722,7 @@ def test_the_judge_is_asked_after_the_very_tokens_of_the_reply():
     )
     nodes = [Node([ord(c) for c in text], text) for text in ("a\n", "b\n" + END)]
     nodes[1].finish_reason = "stop"
-    scores, cost = values.judge()(llm, "Which?", nodes)
+    scores, cost = values.JudgeSoFar().score(llm, "Which?", nodes)
     assert scores == pytest.approx([0.75, 0.0])
     asked = f"<user>Which?\n{prompts.STEP_BY_STEP}<assistant>"
     after = f"<user>{values.SO_FAR}<assistant>"
@@ -705,7 +739,7 @@ def test_a_model_that_can_think_is_asked_to_judge_at_once(tiny, tmp_path):
     shutil.copy(template, tmp_path / "chat_template.jinja")
     llm = FakeJudge({"about": "", "Yes": -1.0, "No": -1.0})
     llm.tokenizer = type(tiny.tokenizer).from_folder(tmp_path)
-    values.judge()(llm, "?", [Node(llm.tokenizer.encode("1+1=2\n"), "1+1=2\n")])
+    values.JudgeSoFar().score(llm, "?", [Node(llm.tokenizer.encode("1+1=2\n"), "1+1=2\n")])
     no_thought = "<|im_start|>assistant\n<think>\n\n</think>\n\n"
     (asked,) = llm.texts
     asks = f"<|im_end|>\n<|im_start|>user\n{values.SO_FAR}<|im_end|>\n"
@@ -723,10 +757,10 @@ def test_many_questions_start_a_bounded_number_of_threads(monkeypatch):
 
 def test_the_judge_agrees_with_the_models_own_log_probabilities(tiny):
     (problem,) = load_problems("word", split="dev", limit=1)
-    value = values.judge(prompts.JUDGE)
+    value = values.JudgeSoFar(prompts.JUDGE)
     searched = Tree(tiny, problem, value, chapter.PARAMS, "\n")
     nodes = list(dict.fromkeys(searched.expand(searched.expand([searched.root], 4))))
-    scores, _ = value(tiny, problem.question, nodes)
+    scores, _ = value.score(tiny, problem.question, nodes)
     expected = [shared_judge(tiny, problem.question, node.text) for node in nodes]
     assert len(set(scores)) > 1 and scores == pytest.approx(expected, abs=1e-4)
 
@@ -738,11 +772,13 @@ def reward_model() -> ProcessRewardModel:
 
 @pytest.mark.parametrize("max_bytes", [1 << 30, 100_000])  # enough for all, and for a few steps
 def test_reading_step_by_step_gives_the_same_scores(tiny, reward_model, max_bytes):
-    slow, fast = values.reward(reward_model), StepReader(reward_model, max_bytes)
+    slow, fast = Reward(reward_model), StepReader(reward_model, max_bytes)
     pairs, costs = [], []
 
+    @scorer
     def both(llm, question, nodes):
-        (expected, whole), (scores, new) = slow(llm, question, nodes), fast(llm, question, nodes)
+        expected, whole = slow.score(llm, question, nodes)
+        scores, new = fast.score(llm, question, nodes)
         pairs.extend(zip(scores, expected))
         costs.append((new.scored_tokens, whole.scored_tokens))
         return expected, whole
@@ -760,19 +796,19 @@ def test_calls_from_many_threads_are_read_together_by_one(reward_model, monkeypa
     problems = load_problems("word", split="dev", limit=12)
     texts = ["Plan: in order.\n", "Plan: in order.\n3*14=42\n", "Plan: both sums.\n1+1=3\n"]
     nodes = [[Node([], text) for text in texts] for _ in problems]
-    real = values.read
+    real = step_reader.read
 
     def read(model, texts, *more):
         batches.append(len(texts))
         readers.add(threading.current_thread().name)
         return real(model, texts, *more)
 
-    monkeypatch.setattr(values, "read", read)
+    monkeypatch.setattr(step_reader, "read", read)
     ready = threading.Barrier(12)
 
     def ask(i: int) -> list[float]:
         ready.wait()
-        return reader(None, problems[i].question, nodes[i])[0]
+        return reader.score(None, problems[i].question, nodes[i]).scores
 
     with ThreadPoolExecutor(12) as pool:
         scores = list(pool.map(ask, range(12)))
@@ -785,16 +821,16 @@ def test_calls_from_many_threads_are_read_together_by_one(reward_model, monkeypa
 def test_an_error_while_reading_reaches_the_caller_and_the_next_call_works(
     reward_model, monkeypatch
 ):
-    reader, node, real = StepReader(reward_model), Node([], "Plan: in order.\n"), values.read
+    reader, node, real = StepReader(reward_model), Node([], "Plan: in order.\n"), step_reader.read
 
     def fails(*args):
-        monkeypatch.setattr(values, "read", real)
+        monkeypatch.setattr(step_reader, "read", real)
         raise MemoryError("no room")
 
-    monkeypatch.setattr(values, "read", fails)
+    monkeypatch.setattr(step_reader, "read", fails)
     with pytest.raises(MemoryError, match="no room"):
-        reader(None, "What is 3*14?", [node])
-    scores, _ = reader(None, "What is 3*14?", [node])
+        reader.score(None, "What is 3*14?", [node])
+    scores, _ = reader.score(None, "What is 3*14?", [node])
     (steps,) = reward_model.step_scores("What is 3*14?", [node.text])
     assert scores == pytest.approx(steps, abs=1e-3)
 
@@ -804,7 +840,7 @@ def test_a_whole_solution_can_be_read_at_once(tiny, reward_model):
     params = SamplingParams(temperature=0.6, max_tokens=300, n=3)
     (output,) = tiny.chat(prompts.ask(problem.question), params, enable_thinking=False)
     nodes = [Node(c.token_ids, c.text) for c in output.completions]
-    scores, _ = StepReader(reward_model)(tiny, problem.question, nodes)
+    scores, _ = StepReader(reward_model).score(tiny, problem.question, nodes)
     steps = reward_model.step_scores(problem.question, [node.text for node in nodes])
     assert scores == pytest.approx([each[-1] for each in steps], abs=1e-3)
 
@@ -812,7 +848,8 @@ def test_a_whole_solution_can_be_read_at_once(tiny, reward_model):
 def test_a_worker_elsewhere_can_have_the_reader(tiny, reward_model):
     reader, node = StepReader(reward_model), Node([], "Plan: in order.\n3*14=42\n")
     sent = pickle.loads(pickle.dumps(reader))
-    assert sent(tiny, "What is 3*14?", [node]) == reader(tiny, "What is 3*14?", [node])
+    question = "What is 3*14?"
+    assert sent.score(tiny, question, [node]) == reader.score(tiny, question, [node])
 
 
 def test_a_reward_model_with_separators_cannot_be_read_step_by_step():
@@ -926,7 +963,7 @@ def test_random_games_are_those_that_steps_lead_to():
 def test_every_state_that_is_asked_about_is_counted():
     games = [([1, 24], 24)]
     states = len(game24.next_states(fractions(1, 24), ("1", "24")))
-    assert game24.states_judged(games, game24.erring_judge(0.0), 3) == states
+    assert study_game24.states_judged(games, game24.erring_judge(0.0), 3) == states
 
 
 def test_what_makes_no_sense_is_refused():
@@ -954,22 +991,34 @@ def test_countdown_says_when_there_are_too_few_games(monkeypatch):
         (["--error", "2"], "from 0 to 1"),
     ],
 )
-def test_a_wrong_flag_of_the_game_is_one_line(flags, message, monkeypatch, capsys):
+@pytest.mark.parametrize("script", [game24, study_game24])
+def test_a_wrong_flag_of_the_game_is_one_line(script, flags, message, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["game24.py", *flags])
     with pytest.raises(SystemExit) as stopped:
-        game24.main()
+        script.main()
     error = capsys.readouterr().err
     assert stopped.value.code == 2 and error.startswith("error: ") and message in error
 
 
-def test_the_games_table_has_every_judge_and_rival(monkeypatch, capsys):
-    flags = ["--games", "3", "--breadth", "1", "2", "--error", "0"]
-    monkeypatch.setattr(sys, "argv", ["game24.py", *flags])
-    game24.main()
+def test_the_games_study_has_every_judge_and_rival(tmp_path, monkeypatch, capsys):
+    flags = ["--games", "3", "--breadth", "1", "2", "--error", "0", "--chapter", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["study_game24.py", *flags])
+    study_game24.main()
     lines = capsys.readouterr().out.splitlines()
-    trees = [line for line in lines if line.startswith("errs in 0%, tree")]
+    trees = [line for line in lines if line.startswith("| errs in 0%, tree")]
     assert len(trees) == 2 and all(line.count("1.00 [0.44, 1.00]") == 2 for line in trees)
-    assert sum(line.startswith("errs in 0%, random games") for line in lines) == 2
+    assert sum(line.startswith("| errs in 0%, random games") for line in lines) == 2
+    content = json.loads((tmp_path / "results" / "game24.json").read_text())
+    assert tables.section(content) in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_the_game_prints_every_expression_and_the_share_solved(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["game24.py", "--games", "3", "--error", "0"])
+    game24.main()
+    *games, summary = capsys.readouterr().out.splitlines()
+    assert len(games) == 3 and summary == "solved 1.000 [0.439, 1.000]  games 3"
+    for line in games:
+        assert value_of(re.fullmatch(r"solved  24: (.*) = 24", line)[1]) == 24
 
 
 def test_a_better_judge_solves_more():
@@ -1017,15 +1066,15 @@ POOL = [
 
 
 def test_rivals_are_read_off_at_any_number_of_samples():
-    assert comparison.samples_for(POOL, 30.0) == pytest.approx(1.5)  # 15 and 25 tokens a sample
-    one = comparison.accuracy_at_any(POOL, comparison.weighted, 1)
-    two = comparison.accuracy_at_any(POOL, comparison.weighted, 2)
+    assert equal_tokens.samples_for(POOL, 30.0) == pytest.approx(1.5)  # 15 and 25 tokens a sample
+    one = equal_tokens.accuracy_at_any(POOL, equal_tokens.weighted, 1)
+    two = equal_tokens.accuracy_at_any(POOL, equal_tokens.weighted, 2)
     assert all(0.1 < share < 0.9 for share in one) and two == [1.0, 1.0]
-    between = comparison.accuracy_at_any(POOL, comparison.weighted, 1.25)
+    between = equal_tokens.accuracy_at_any(POOL, equal_tokens.weighted, 1.25)
     assert between == pytest.approx([0.75 * a + 0.25 * b for a, b in zip(one, two)])
     for n in (0.9, 2.1):
         with pytest.raises(ValueError, match="not within the pool"):
-            comparison.accuracy_at_any(POOL, comparison.weighted, n)
+            equal_tokens.accuracy_at_any(POOL, equal_tokens.weighted, n)
 
 
 def test_a_pool_without_values_has_no_weighted_rival():
@@ -1033,52 +1082,56 @@ def test_a_pool_without_values_has_no_weighted_rival():
     not_a_number = [replace(sample, measures={"value": math.nan}) for sample in POOL[0].samples]
     for samples in (unknown, not_a_number):
         with pytest.raises(ValueError, match="the score of sample 1 is (None|nan)"):
-            comparison.weighted(samples)
+            equal_tokens.weighted(samples)
 
 
 def test_a_rivals_curve_costs_its_tokens():
-    rows = comparison.curve(POOL, comparison.majority, "vote")
+    rows = equal_tokens.curve(POOL, equal_tokens.majority, "vote")
     assert [row["tokens_per_problem"] for row in rows] == pytest.approx([20.0, 40.0])
     assert rows[1]["accuracy"] == 0.5 and rows[1]["low"] < 0.5 < rows[1]["high"]
 
 
 def test_the_comparison_runs_and_writes_its_table(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(comparison, "SIZES", {"beam": (4,)})
-    monkeypatch.setattr(comparison, "OTHER_SIZES", ())
-    monkeypatch.setattr(comparison, "COIN_SIZE", 4)
-    out = tmp_path / "table.json"
-    flags = ["--limit", "2", "--split", "dev", "--records", str(tmp_path), "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", ["compare.py", *flags, "--pool", "8"])
-    comparison.main()
-    content = json.loads(out.read_text())
+    monkeypatch.setattr(study, "SIZES", {"beam": (4,)})
+    monkeypatch.setattr(study, "OTHER_SIZES", ())
+    monkeypatch.setattr(study, "COIN_SIZE", 4)
+    flags = ["--limit", "2", "--split", "dev", "--records", str(tmp_path)]
+    flags += ["--pool", "8", "--chapter", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["study.py", *flags])
+    study.main()
+    content = json.loads((tmp_path / "results" / "compared.json").read_text())
     (row,) = content["searches"]
     assert row["name"] == "beam" and row["n"] == 4 and row["reused"] > 0.9
     assert 1 < row["rival_n"] < 8 and len(content["rivals"]) == 2 * 8
-    assert row["branch"] == 2 and content["reward_model"] and content["seed"] == 0
+    settings = content["settings"]
+    assert row["branch"] == 2 and settings["reward_weights"] and settings["seed"] == 0
     names = ["beam, coin", "beam, plain vote", "beam, coin, plain vote"]
     assert [control["name"] for control in content["controls"]] == names
-    assert [(p["a"], p["b"]) for p in content["differences"]] == comparison.PAIRS
-    for rival in comparison.RIVALS:
+    assert [(p["a"], p["b"]) for p in content["differences"]] == study.PAIRS
+    for rival in equal_tokens.RIVALS:
         assert row[rival]["low"] <= row[rival]["gain"] <= row[rival]["high"]
-    assert re.search(r"^beam +4 ", capsys.readouterr().out, re.MULTILINE)
+    line = "| {name} | 4 | 2 | {accuracy:.3f} [".format(**row)
+    assert line in capsys.readouterr().out and line in (tmp_path / "RESULTS.md").read_text()
+    assert (tmp_path / "results" / "compared.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "pool.jsonl").exists() and (tmp_path / "beam_4.jsonl").exists()
 
 
 def test_the_coin_prunes_and_the_value_votes():
     asked = []
 
+    @scorer
     def value(llm, question, nodes):
         asked.extend(nodes)
         return [0.75] * len(nodes), Cost(scored_tokens=len(nodes))
 
     nodes = [Node([], text) for text in "abcd"]
     nodes[2].finish_reason = "stop"
-    scores, cost = comparison.coin_until_the_end(value)(None, "?", nodes)
+    scores, cost = study.CoinUntilTheEnd(value).score(None, "?", nodes)
     assert asked == [nodes[2]] and scores[2] == 0.75 and cost.scored_tokens == 1
     assert len(set(scores)) == 4 and all(0 <= score < 1 for score in scores)
-    again, nothing = comparison.coin_until_the_end(value)(None, "?", nodes[:2])
+    again, nothing = study.CoinUntilTheEnd(value).score(None, "?", nodes[:2])
     assert again == scores[:2] and nothing == Cost()
-    assert comparison.coin_until_the_end(value, seed=1)(None, "?", nodes[:2])[0] != again
+    assert study.CoinUntilTheEnd(value, seed=1).score(None, "?", nodes[:2])[0] != again
 
 
 def test_a_path_that_was_cut_off_is_not_covered_and_has_no_vote():
@@ -1091,22 +1144,56 @@ def test_a_path_that_was_cut_off_is_not_covered_and_has_no_vote():
 
     problems = [Problem(str(gold), gold, id=gold) for gold in ("3", "4")]
     run = evaluate(search, None, problems, settings={"n": 1}, progress=False)
-    row = comparison.compare(run, POOL, "search")
+    row = equal_tokens.compare(run, POOL, "search")
     assert row["accuracy"] == 0.5 and row["covered"] == 0.5  # the "3" of the cut one is no answer
-    assert comparison.revoted(run, comparison.majority).accuracy == 0.0
+    assert equal_tokens.revoted(run, equal_tokens.majority).accuracy == 0.0
 
 
 def test_a_comparison_with_failed_questions_is_not_made(tmp_path, monkeypatch, capsys):
     def fails(*args, **options):
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr(comparison, "sample_and_score", fails)
-    flags = ["--limit", "2", "--split", "dev", "--out", str(tmp_path / "table.json")]
-    monkeypatch.setattr(sys, "argv", ["compare.py", *flags])
+    monkeypatch.setattr(study, "sample_and_score", fails)
+    flags = ["--limit", "2", "--split", "dev", "--chapter", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["study.py", *flags])
     with pytest.raises(SystemExit):
-        comparison.main()
+        study.main()
     error = capsys.readouterr().err
-    assert "error: pool: 2 questions failed, as with RuntimeError: no luck" in error
+    assert "error: pool: 2 of 2 questions failed: RuntimeError: no luck (2)" in error
+
+
+def test_the_page_of_results_is_made_from_the_recorded_results():
+    folder = SCRIPT.parent / "results"
+    contents = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
+    page = (SCRIPT.parent / "RESULTS.md").read_text("utf-8")
+    assert len(contents) == 3 and all(tables.section(content) in page for content in contents)
+
+
+def test_a_recorded_search_is_compared_with_its_pool():
+    recorded = study.study_recorded(POOLS_FOLDER / "qwen2.5-coder-0.5b_gsm_symbolic")
+    assert recorded["search"]["n"] == 4 and recorded["search"]["reused"] > 0.9
+    for rival in recorded["recorded_rivals"]:
+        assert rival["low"] < rival["gain"] < rival["high"]
+        assert recorded["search"]["accuracy"] - rival["accuracy"] == pytest.approx(rival["gain"])
+
+
+def test_the_notebook_shows_the_tree_as_it_is():
+    notebook = json.loads(SCRIPT.with_suffix(".ipynb").read_text("utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"]]
+    source = Path(trees.__file__).read_text("utf-8")
+    for start, end in (("PARAMS = ", "class Tree:"), ("class Tree:", None)):
+        text = source[source.index(start) : source.index(end) if end else None].rstrip()
+        assert cells.count(text) == 1, "copy tree.py into the notebook's cells"
+
+
+def test_a_drawn_tree_has_a_place_for_every_node_and_ends_where_the_score_is_highest():
+    value = valued({"aa": 0.1, "ab": 0.2, "ba": 0.9, "bb": 0.3})
+    trace = chapter.beam_search(speller(EVEN, EVEN), PROBLEM, n=40, value=value, branch=4).trace
+    steps = {node["node"]: node["step"] for node in trace}
+    assert [steps[i] for i in sorted(figures.best_path(trace))] == ["b", "a", "\\boxed{ba}"]
+    places = figures.layout(trace)
+    assert len(set(places.values())) == len(trace) + 1 and places[0][0] == 0
+    assert {depth for depth, _ in places.values()} == {0, 1, 2, 3}
 
 
 # --- The script, for real -------------------------------------------------------------------------
@@ -1133,7 +1220,8 @@ def test_the_script_searches_from_any_folder(tmp_path):
     settings = json.loads((tmp_path / "a.settings.json").read_text())["settings"]
     assert (settings["technique"], settings["step_end"]) == ("beam_search", "\n")
     fingerprint = weights_fingerprint(ProcessRewardModel.from_folder())
-    assert settings["reward_model"] == fingerprint
+    assert settings["reward_weights"] == fingerprint
+    assert settings["value"] == "step_reward"
 
 
 @pytest.mark.parametrize(

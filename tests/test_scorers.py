@@ -14,8 +14,8 @@ from hub_models import random_hub_model
 
 from ch03_best_of_n import best_of_n
 from ch05_refine import refine
-from ch06_search import values
-from ch06_search.search import Node
+from ch06_search.tree import Node
+from ch06_search.values import JudgeSoFar
 from shared import Cost, SamplingParams, load_problems, prompts
 from shared.decoder.model import ModelConfig
 from shared.evaluation.intervals import auc
@@ -137,7 +137,7 @@ def test_the_judges_cost_is_what_was_read_wherever_it_is_asked(tiny, monkeypatch
     costs = {
         "best of n": judged(tiny, problem, **options).cost,
         "pool": sample_pool(tiny, problem, **options).cost,
-        "search": sampled + values.judge(prompts.JUDGE)(tiny, problem.question, nodes)[1],
+        "search": sampled + JudgeSoFar(prompts.JUDGE).score(tiny, problem.question, nodes).cost,
         "refine": sampled + refine.scoring_cost(tiny, problem.question, gate, solutions),
         "the judge itself": sampled + judging_cost(tiny, problem.question, texts),
     }

@@ -15,7 +15,7 @@ from ch01_cot.cot import chain_of_thought, solution_of
 from ch02_self_consistency import self_consistency as ch02
 from ch03_best_of_n.best_of_n import best_answer, best_of_n, weighted_answer
 from ch04_rejection.rejection import first_accepted, rejection_sampling
-from ch06_search.search import Node, Tree
+from ch06_search.tree import Node, Tree
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams
 from shared.evaluation.pool import sample_pool
 from shared.grading.answers import answers_match, normalize_answer
@@ -114,9 +114,10 @@ class FakeLLM:
 def searched(llm: FakeLLM, answers: list[str]) -> str | None:
     """What a search answers that has finished paths with these answers."""
 
-    def value(llm, question, nodes):
+    def score(llm, question, nodes):
         return [0.5] * len(nodes), Cost()
 
+    value = SimpleNamespace(name="half", score=score)
     tree = Tree(llm, Problem("?", None), value, SamplingParams(), "\n")
     for completion in completions_of(*answers):
         tree.finished.append(Node([1, 2], completion.text, finish_reason="stop"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,6 +16,7 @@ from shared.engine.inbox import Inbox
 from shared.engine.prefill import batches_by_length, read, token_logprobs
 from shared.engine.prefix_cache import PrefixCache
 from shared.llm import LLM
+from shared.rewards.interfaces import Scores, Text
 from shared.rewards.process_reward import ProcessRewardModel, encode_steps
 from shared.solution import Cost
 from shared.threads import wait_for
@@ -22,10 +24,9 @@ from shared.threads import wait_for
 BATCH_ROWS, BATCH_TOKENS = 64, 1_024  # a batch has at most so many rows, and tokens with padding
 
 
-class Node(Protocol):
+class Node(Text, Protocol):
     """A partial solution that grew out of others."""
 
-    text: str
     path: list[Node]  # from the first step to this one
 
 
@@ -34,7 +35,7 @@ class Call:
     """Nodes that somebody wants scored; `future` receives their scores and the cost."""
 
     question: str
-    nodes: list[Node]
+    nodes: Sequence[Node]
     future: Future = field(default_factory=Future)
 
 
@@ -50,16 +51,18 @@ class Unread:
 
 
 class StepReader:
-    """`reward` for the shipped reward model, reading every step once; same scores up to rounding.
+    """A scorer of nodes that reads every step once; same scores as `Reward`, up to rounding.
 
-    `reward` reads a partial solution from its first token on each time, in a search of thirty steps
-    fifteen times too much. Here keys and values of what was read are kept as a tree, and so is each
-    node's likelihood, so that only what is new is read. Any number of threads may call it: what
-    waits is read in one batch.
+    `Reward` reads a partial solution from its first token on each time: in a search of thirty steps
+    it reads fifteen times too much. Here the keys and values of what was read are kept as a tree,
+    and so is each node's likelihood, so that only what is new is read. Any number of threads may
+    call it: nodes that wait at the same time are read in one batch.
 
     At most `max_bytes` are kept; what was forgotten is read again. Raises ValueError for a reward
     model of Qwen's layout, which reads a separator after each step.
     """
+
+    name = "step_reward"
 
     def __init__(self, reward_model: ProcessRewardModel, max_bytes: int = 1 << 30) -> None:
         if reward_model.separated:
@@ -79,8 +82,8 @@ class StepReader:
         """Sent to a worker of a Ray cluster it is made anew there: what was read stays here."""
         return StepReader, self.made_of
 
-    def __call__(self, llm: LLM, question: str, nodes: list[Node]) -> tuple[list[float], Cost]:
-        """The score of each node's last step, 0 to 1."""
+    def score(self, llm: LLM, question: str, nodes: Sequence[Node]) -> Scores:
+        """The score of each node's last step, from 0 to 1."""
         call = Call(question, nodes)
         self.inbox.put(call)
         return wait_for(call.future)
@@ -88,11 +91,11 @@ class StepReader:
     def work(self, calls: list[Call]) -> bool:
         """In the model thread: read what waits, for all who called meanwhile. Returns False."""
         try:
-            found = self.score({node: call.question for call in calls for node in call.nodes})
+            found = self.read_new({node: call.question for call in calls for node in call.nodes})
             for call in calls:
                 scores, new = zip(*(found[node] for node in call.nodes))
                 cost = Cost(scored_tokens=sum(new), forward_passes=len(new))
-                call.future.set_result((list(scores), cost))
+                call.future.set_result(Scores(list(scores), cost))
         except BaseException as error:  # whoever waits gets the error
             for call in calls:
                 if not call.future.done():
@@ -100,7 +103,7 @@ class StepReader:
         return False
 
     @torch.inference_mode()
-    def score(self, asked: dict[Node, str]) -> dict[Node, tuple[float, int]]:
+    def read_new(self, asked: dict[Node, str]) -> dict[Node, tuple[float, int]]:
         """For each node with its question: the score, and how many tokens were read for it."""
         unread = [self.unread(question, node) for node, question in asked.items()]
         # One node of a new question is read before the others, which then begin where it differs.
