@@ -26,7 +26,6 @@ from ch04_rejection.code_tasks import (
     share_passed,
 )
 from ch04_rejection.rejection import Verifier, expected_draws, rejection_sampling
-from ch04_rejection.sandbox import layers, not_contained
 from shared import LLM, Completion, Problem, SamplingParams, Solution, prompts
 from shared.errors import UserError, setting_up
 from shared.evaluation.cli import (
@@ -40,6 +39,7 @@ from shared.evaluation.cli import (
 )
 from shared.evaluation.evaluate import Evaluation, evaluate
 from shared.evaluation.intervals import pass_at_k, wilson_interval
+from shared.sandbox.run import layers, not_contained
 
 INSTRUCTION = "Write only this function, in one Python code block, without examples or tests."
 PASSES, FAILS = "passes", "fails"  # the hidden tests: gold answer, and the two that are given
