@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ch04_rejection.extract import extract_code as extract_code
-from ch04_rejection.sandbox import call_function
+from shared.sandbox.run import call_function
 
 TASKS_FILE = Path(__file__).parent / "code_tasks.jsonl"
 Test = dict  # {"args": [...], "expected": ...}, JSON values

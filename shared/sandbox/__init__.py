@@ -1,0 +1,1 @@
+"""Run code that a model wrote, in a process that is shut off from everything else."""
