@@ -27,7 +27,13 @@ import torch
 from ch01_cot.cot import chain_of_thought, direct_answer
 from ch02_self_consistency.self_consistency import self_consistency
 from ch03_best_of_n.best_of_n import best_of_n, weighted_answer
-from ch04_rejection.rejection import THRESHOLDS, arithmetic, both, rejection_sampling, rewarded
+from ch04_rejection.rejection import (
+    THRESHOLDS,
+    ArithmeticHolds,
+    Both,
+    RewardAtLeast,
+    rejection_sampling,
+)
 from ch05_refine.refine import likelihood, self_refine
 from ch05_refine.refine import reward as reward_gate
 from ch06_search.search import beam_search
@@ -51,9 +57,9 @@ def rungs(
     without a tokenizer, as on a server: steps are gone on from as token ids."""
     greedy = replace(params, n=1, temperature=0)
     few, most = max(1, params.n // 4), params.n
-    verifier, gate = arithmetic, likelihood
+    verifier, gate = ArithmeticHolds(), likelihood
     if reward_model:
-        verifier = both(arithmetic, rewarded(reward_model, THRESHOLDS["both"]))
+        verifier = Both(ArithmeticHolds(), RewardAtLeast(reward_model, THRESHOLDS["both"]))
         gate = reward_gate(reward_model)
     ladder = {
         "direct answer": partial(direct_answer, params=greedy),

@@ -389,7 +389,8 @@ def test_it_wants_a_finished_solution_as_the_verifier_of_chapter_4_does(text):
             solution = Completion(attempt, [1], [0.0], finish_reason)
             passes = chapter.equations_hold(solution)
             assert passes == (finish_reason == "stop" and attempt != text)
-            assert [passes] == rejection.arithmetic("?", [solution])
+            verdicts, _ = rejection.ArithmeticHolds().verify(None, "?", [solution])
+            assert [passes] == verdicts
 
 
 # --- All ways at once -----------------------------------------------------------------------------
