@@ -25,7 +25,8 @@ from shared.errors import UserError, setting_up
 from shared.evaluation.evaluate import Evaluation, Technique, evaluate
 from shared.evaluation.problems import load_problems
 from shared.llm import LLM
-from shared.loading.checkpoint import resolve_folder
+from shared.loading.checkpoint import resolve_folder, weights_fingerprint
+from shared.rewards.process_reward import ProcessRewardModel
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -79,6 +80,17 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="use the model on an OpenAI-compatible server (vLLM, SGLang, llama.cpp) such as "
         "http://127.0.0.1:8000/v1; --model is its name there, OPENAI_API_KEY the key if it has one",
+    )
+
+
+def add_reward_model_flag(parser: argparse.ArgumentParser) -> None:
+    """Add --reward-model, for `load_reward_model`. Where a script must know if the flag was given,
+    `parser.set_defaults(reward_model=None)`."""
+    parser.add_argument(
+        "--reward-model",
+        default="tiny",
+        metavar="R",
+        help="a folder or a hub id; tiny or None: the one that comes with the tiny model",
     )
 
 
@@ -163,6 +175,17 @@ def load_llm(args: argparse.Namespace) -> LLM | RemoteLLM | RayCluster:
     if args.ray:
         return RayCluster(args.model, address=args.ray, **options)
     return LLM(args.model, **options)
+
+
+def load_reward_model(args: argparse.Namespace) -> tuple[ProcessRewardModel, dict]:
+    """The reward model of --reward-model, and the settings that a run with it must record.
+
+    It is in float32 unless --dtype says otherwise. Raises UserError where it cannot be loaded.
+    """
+    dtype = getattr(torch, args.dtype or "float32")
+    with setting_up():
+        model = ProcessRewardModel.from_folder(args.reward_model or "tiny", args.device, dtype)
+    return model, {"reward_weights": weights_fingerprint(model)}
 
 
 def sampling_params(args: argparse.Namespace) -> SamplingParams:
