@@ -42,6 +42,7 @@ from shared.evaluation.plots import plot_accuracy_against_tokens, save_figure, u
 from shared.evaluation.problems import Problem
 from shared.evaluation.records import Record
 from shared.loading.checkpoint import weights_fingerprint
+from shared.rewards.scorers import Reward
 from shared.solution import Completion, Cost, Solution
 from shared.threads import run_threads, wait_for
 
@@ -578,6 +579,22 @@ def test_a_damaged_file_is_refused_and_left_alone(tmp_path, damage, message):
     with pytest.raises(ValueError, match=message):
         evaluate(add_one, LLM, PROBLEMS, out=path)
     assert path.read_bytes() == content
+
+
+def test_settings_name_a_scorer_and_spell_out_the_sampling():
+    def technique(llm, problem, *, scorer, gates, params):
+        return Solution("1", [])
+
+    class Model:
+        def __deepcopy__(self, memo):
+            raise AssertionError("a model must not be copied into the settings")
+
+    scorer = Reward(Model(), "min")
+    options = {"scorer": scorer, "gates": {"g": scorer}, "params": SamplingParams(temperature=0.3)}
+    settings = evaluate(partial(technique, **options), LLM, PROBLEMS[:2], progress=False).settings
+    assert settings["scorer"] == "reward_min" and settings["gates"] == {"g": "reward_min"}
+    assert settings["temperature"] == 0.3
+    assert not {"params", "aggregate", "name"} & settings.keys()
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,13 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 from shared.backends.protocol import Backend, Cluster
 from shared.decoder.model import ModelConfig
+from shared.decoder.sampler import SamplingParams
 from shared.errors import setting_up
 from shared.evaluation.intervals import PairedComparison, paired_bootstrap, wilson_interval
 from shared.evaluation.problems import Problem, grade
@@ -288,7 +289,7 @@ def all_settings(technique: Technique, llm: object, problems: list[Problem], mor
     parameters = inspect.signature(technique).parameters.values()
     options = {p.name: p.default for p in parameters if p.default is not p.empty}
     for name, value in {**options, **getattr(technique, "keywords", {}), **more}.items():
-        if is_dataclass(value):  # sampling parameters, each under its own name
+        if isinstance(value, SamplingParams):  # each under its own name
             settings = asdict(value) | settings
         else:
             settings[name] = value
