@@ -1,8 +1,8 @@
 """What does a critique say? A verdict by four short patterns.
 
-A real model praises, doubts and repeats the question in many words. `results/labels.json` holds one
-reader's labels of a hundred critiques, and a test counts how often the patterns agree. Whoever wrote
-the patterns had read these critiques, so expect more mistakes on others.
+A real model praises, doubts and repeats the question in many words. `results/labels.json` holds
+one reader's labels of a hundred critiques, and a test counts how often the patterns agree. Whoever
+wrote the patterns had read these critiques, so expect more mistakes on others.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     python ch05_refine/refine.py --way judge --gates judge --model Qwen/Qwen3-0.6B
 
 Ways: "ungated" (self-refine as published), one for each gate of --gates, "GATE, no stop" (does not
-stop where the critique finds nothing), "arithmetic" (a verifier points at the wrong step in place of
-the model's critique), "arithmetic + GATE", "reflexion"; GATE is the last one of --gates.
+stop where the critique finds nothing), "arithmetic" (a verifier, not the model, points at the wrong
+step), "arithmetic + GATE", "reflexion"; GATE is the last one of --gates.
 study.py compares all of them on the same drafts.
 """
 

@@ -59,8 +59,10 @@ def outcomes_table(ways: dict[str, list[dict]]) -> str:
     lines = []
     for name, row in rows.items():
         *gain, p = row["gain"]
+        is_draft = name == "*the draft*"  # its difference to itself says nothing
         line = {"way": name, "accuracy": with_interval(row["accuracy"], *row["interval"])}
-        line |= {"above the draft": with_interval(*gain, sign="+"), "p": f"{p:.2g}"}
+        line["above the draft"] = "" if is_draft else with_interval(*gain, sign="+")
+        line["p"] = "" if is_draft else f"{p:.2g}"
         lines.append(line | {key: str(row[key]) for key in OUTCOMES})
         lines[-1]["tokens"] = f"{row['tokens']:,.0f}"
     return markdown_table(lines)

@@ -28,8 +28,7 @@ from ch01_cot.cot import chain_of_thought, direct_answer
 from ch02_self_consistency.self_consistency import self_consistency
 from ch03_best_of_n.best_of_n import best_of_n, reward, weighted_answer
 from ch04_rejection.rejection import THRESHOLDS, arithmetic, both, rejection_sampling, rewarded
-from ch05_refine.refine import likelihood, self_refine
-from ch05_refine.refine import reward as reward_gate
+from ch05_refine.refine import self_refine
 from ch06_search.search import PARAMS as STEPS
 from ch06_search.search import beam_search
 from ch06_search.values import reward as reward_value
@@ -40,6 +39,7 @@ from shared.evaluation.evaluate import Evaluation, compare, evaluate
 from shared.evaluation.plots import plot_accuracy_against_tokens, save_figure, use_style
 from shared.loading.checkpoint import weights_fingerprint
 from shared.rewards.process_reward import ProcessRewardModel
+from shared.rewards.scorers import Likelihood, Reward
 from shared.rewards.step_reader import StepReader
 
 
@@ -51,10 +51,10 @@ def rungs(
     without a tokenizer, as on a server: steps are gone on from as token ids."""
     greedy = replace(params, n=1, temperature=0)
     few, most = max(1, params.n // 4), params.n
-    verifier, gate = arithmetic, likelihood
+    verifier, gate = arithmetic, Likelihood()
     if reward_model:
         verifier = both(arithmetic, rewarded(reward_model, THRESHOLDS["both"]))
-        gate = reward_gate(reward_model)
+        gate = Reward(reward_model)
     ladder = {
         "direct answer": partial(direct_answer, params=greedy),
         "chain of thought": partial(chain_of_thought, params=greedy),

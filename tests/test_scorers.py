@@ -13,13 +13,13 @@ import torch
 from hub_models import random_hub_model
 
 from ch03_best_of_n import best_of_n
-from ch05_refine import refine
 from ch06_search import values
 from ch06_search.search import Node
 from shared import Cost, SamplingParams, load_problems, prompts
 from shared.decoder.model import ModelConfig
 from shared.evaluation.intervals import auc
 from shared.evaluation.pool import sample_pool
+from shared.rewards import scorers
 from shared.rewards.judge import judge, judging_cost
 from shared.rewards.process_reward import REWARD_FOLDER, ProcessRewardModel, encode_steps
 from shared.scores import aggregate_scores, checked, checked_scores
@@ -132,12 +132,11 @@ def test_the_judges_cost_is_what_was_read_wherever_it_is_asked(tiny, monkeypatch
     nodes = [Node(c.token_ids, c.text, finish_reason=c.finish_reason) for c in solutions]
     assert len(set(texts)) == 2 and not read
     judged = partial(best_of_n.best_of_n, scorer=best_of_n.own_judgement)
-    gate = refine.own_judgement
     costs = {
         "best of n": judged(tiny, problem, **options).cost,
         "pool": sample_pool(tiny, problem, **options).cost,
         "search": sampled + values.judge(prompts.JUDGE)(tiny, problem.question, nodes)[1],
-        "refine": sampled + refine.scoring_cost(tiny, problem.question, gate, solutions),
+        "gate": sampled + scorers.Judge().score(tiny, problem.question, solutions).cost,
         "the judge itself": sampled + judging_cost(tiny, problem.question, texts),
     }
     read = read[:4]  # by the first of them: each text twice
