@@ -1,14 +1,10 @@
 """What becomes of right and wrong drafts: the study of recorded refinements.
 
-    python ch05_refine/outcomes.py refine.jsonl --summary compared.json
-
-prints the tables of `refine.py --compare` again from its records, and writes the figures' numbers.
-
     pool = to_pool(load_evaluation("refine.jsonl"))     # or of an evaluation that has just been run
     count_outcomes(pool, "reward", rounds=3)            # {"kept": …, "broken": …, …}
-    print_table(compare_ways(pool, ways_of(pool), rounds=3))
+    compare_ways(pool, ways_of(pool), rounds=3)         # a row for each way, with intervals
 
-`refine.py` writes its records so that no model is needed here. The trace of a problem has an entry
+`study.py` writes its records so that no model is needed here. The trace of a problem has an entry
 for each round of each way to refine, which refers to texts by their places among the completions
 (several ways may share a text; round 0 is the first draft):
 
@@ -21,17 +17,14 @@ prompts and the reading of a gate come on top.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 from collections import Counter
 from dataclasses import astuple
 from pathlib import Path
 from statistics import mean
 
-from shared.errors import UserError, setting_up
-from shared.evaluation.cli import friendly_errors
-from shared.evaluation.evaluate import Evaluation, load_evaluation
+from shared.errors import UserError
+from shared.evaluation.evaluate import Evaluation
 from shared.evaluation.intervals import paired_bootstrap, wilson_interval
 from shared.evaluation.pool import PooledProblem, Sample, majority, read_pool, to_pool
 from shared.files.typed_json import matches
@@ -232,18 +225,6 @@ def gain_of(right: list[bool], other: list[bool]) -> tuple[float, float, float, 
     return astuple(paired_bootstrap(right, other))
 
 
-def print_comparison(evaluation: Evaluation, drawn: Drawn | None = None) -> None:
-    """Print the tables of an evaluation; problems that ended in an error are left out, and counted.
-
-    Raises UserError where it holds no ways to refine.
-    """
-    pool = refined_pool(evaluation)
-    if evaluation.num_errors:
-        total = len(evaluation.records)
-        print(f"{evaluation.num_errors} of {total} problems ended in an error and are left out")
-    print_table(compare_ways(pool, ways_of(pool), evaluation.settings["rounds"], drawn))
-
-
 def refined_pool(evaluation: Evaluation) -> list[PooledProblem]:
     """The problems of a comparison, without those that ended in an error.
 
@@ -254,7 +235,7 @@ def refined_pool(evaluation: Evaluation) -> list[PooledProblem]:
     if not pool:
         raise UserError(evaluation.failures)
     if not ways_of(pool):
-        raise UserError("there are no ways to refine here: these come from refine.py --compare")
+        raise UserError("there are no ways to refine here: these come from study.py")
     for problem in pool:
         check_trace(problem)
     return pool
@@ -272,38 +253,12 @@ def check_trace(problem: PooledProblem) -> None:
             raise UserError(f"the trace of {problem.question[:40]!r}... has a wrong entry: {entry}")
 
 
-def print_table(rows: list[dict]) -> None:
-    """The comparison as text: what refinement does to drafts, then samples at equal cost."""
-    print(f"{'':<24}{'accuracy  95% interval':<26}{'above the draft, p':<32}", end="")
-    print("  ".join(OUTCOMES), " tokens")
-    for row in rows:
-        counts = "  ".join(f"{row[name]:>{len(name)}}" for name in OUTCOMES)
-        interval = "[{:.3f}, {:.3f}]".format(*row["interval"])
-        print(f"{row['name']:<24}{row['accuracy']:<10.3f}{interval:<16}", end="")
-        print(f"{difference(row['gain']):<32}{counts}{row['tokens']:>8.0f}")
-    if "n" not in rows[0]:
-        return
-    print(f"\n{'at equal cost':<24}{'n':<4}{'vote':<8}{'above the vote, p':<32}", end="")
-    print(f"{'best':<8}above the best sample by the same gate, p")
-    for row in rows:
-        print(f"{row['name']:<24}", end="")
-        if row["n"] is None:
-            print("-   too few tokens, or too few samples")
-            continue
-        print(f"{row['n']:<4}{row['vote']:<8.3f}{difference(row['above vote']):<32}", end="")
-        print(f"{row['best']:<8.3f}{difference(row['above best'])}" if "best" in row else "")
-
-
-def difference(gain: tuple[float, float, float, float]) -> str:
-    """A difference, its interval and p-value as text."""
-    return "{:+.3f} [{:+.3f}, {:+.3f}] {:.2g}".format(*gain)
-
-
 def summarize(
     pool: list[PooledProblem], rounds: int, gate: str = "reward", drawn: Drawn | None = None
 ) -> dict:
     """The numbers of the figures, JSON-ready.
 
+    gate            whose best samples are counted
     ways            each way after 0, 1, ... rounds, as `row_of`
     ends at once    for each way with how many right and wrong drafts it did (`ends_at_once`)
     samples         1, 2, ... samples: tokens, their vote, and the best of them if the gate scored
@@ -325,33 +280,10 @@ def summarize(
         samples.append({"tokens": tokens, "vote": mean(vote_is_right(pool, drawn, n))})
         if is_scored(drawn, gate):
             samples[-1]["best"] = mean(best_is_right(pool, drawn, n, gate))
-    return {"problems": len(pool), "ways": ways, "ends at once": at_once, "samples": samples}
-
-
-def main() -> None:
-    """Print the tables of recorded refinements; write the numbers of their figures if asked."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("records", type=Path, help="the --out of refine.py --compare")
-    add("--pool", metavar="FILE.jsonl", help="take the samples for the vote from this file")
-    add("--summary", type=Path, metavar="FILE.json", help="write the numbers of the figures here")
-    args = parser.parse_args()
-    with friendly_errors():
-        with setting_up():
-            evaluation = load_evaluation(args.records)
-        pool = refined_pool(evaluation)
-        questions = [problem.question for problem in pool]
-        with setting_up():
-            drawn = read_drawn(args.pool, questions) if args.pool else None
-        print_comparison(evaluation, drawn)
-        print(evaluation.summary_line())
-        if args.summary:
-            gate = list(evaluation.settings["gates"])[-1]
-            summary = summarize(pool, evaluation.settings["rounds"], gate, drawn)
-            args.summary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    return {
+        "problems": len(pool),
+        "gate": gate,
+        "ways": ways,
+        "ends at once": at_once,
+        "samples": samples,
+    }

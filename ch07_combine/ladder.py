@@ -34,8 +34,7 @@ from ch04_rejection.rejection import (
     RewardAtLeast,
     rejection_sampling,
 )
-from ch05_refine.refine import likelihood, self_refine
-from ch05_refine.refine import reward as reward_gate
+from ch05_refine.refine import self_refine
 from ch06_search.search import beam_search
 from ch06_search.tree import PARAMS as STEPS
 from ch06_search.values import reward_value
@@ -46,7 +45,7 @@ from shared.evaluation.evaluate import Evaluation, compare, evaluate
 from shared.evaluation.plots import plot_accuracy_against_tokens, save_figure, use_style
 from shared.loading.checkpoint import weights_fingerprint
 from shared.rewards.process_reward import ProcessRewardModel
-from shared.rewards.scorers import Reward
+from shared.rewards.scorers import Likelihood, Reward
 
 
 def rungs(
@@ -57,10 +56,10 @@ def rungs(
     without a tokenizer, as on a server: steps are gone on from as token ids."""
     greedy = replace(params, n=1, temperature=0)
     few, most = max(1, params.n // 4), params.n
-    verifier, gate = ArithmeticHolds(), likelihood
+    verifier, gate = ArithmeticHolds(), Likelihood()
     if reward_model:
         verifier = Both(ArithmeticHolds(), RewardAtLeast(reward_model, THRESHOLDS["both"]))
-        gate = reward_gate(reward_model)
+        gate = Reward(reward_model)
     ladder = {
         "direct answer": partial(direct_answer, params=greedy),
         "chain of thought": partial(chain_of_thought, params=greedy),

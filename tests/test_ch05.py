@@ -16,7 +16,8 @@ import pytest
 from scripts import run_script, start_script
 
 from ch04_rejection import rejection
-from ch05_refine import outcomes
+from ch05_refine import critique as reading
+from ch05_refine import outcomes, study
 from ch05_refine import refine as chapter
 from shared import (
     Completion,
@@ -32,12 +33,14 @@ from shared.errors import UserError
 from shared.evaluation.evaluate import evaluate, load_evaluation
 from shared.evaluation.pool import POOLS_FOLDER, PooledProblem, Sample, read_pool, to_pool
 from shared.evaluation.records import VERSION, Record
+from shared.rewards.interfaces import Scores
 from shared.rewards.judge import judging_cost
+from shared.rewards.scorers import Judge, Likelihood, Reward, reading_cost
 from shared.text.prompts import ALL_RIGHT
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "ch05_refine" / "refine.py"
-STUDY = SCRIPT.with_name("outcomes.py")
+STUDY = SCRIPT.with_name("study.py")
 PROBLEM = Problem("How many?", None)
 COMPLAINT = "This step is wrong: 1+1=3"
 
@@ -98,17 +101,19 @@ NEITHER = [
     ],
 )
 def test_what_a_critique_says(critique, said):
-    assert chapter.verdict(critique) == said
-    assert chapter.finds_nothing(critique) == (said == "fine")  # doubt is a complaint
+    assert reading.verdict(critique) == said
+    assert reading.finds_nothing(critique) == (said == "fine")  # doubt is a complaint
 
 
 def test_how_often_the_verdict_agrees_with_a_reader():
     """The labels are of all 100 critiques of the recorded Qwen; the chapter states these numbers."""
-    said = json.loads((ROOT / "ch05_refine" / "labels.json").read_text(encoding="utf-8"))
+    said = json.loads(
+        (ROOT / "ch05_refine" / "results" / "labels.json").read_text(encoding="utf-8")
+    )
     pool = read_pool(POOLS_FOLDER / "qwen2.5-coder-0.5b_gsm_symbolic_refine.jsonl")
     critiques = [outcomes.first_critique(p, "ungated").text for p in pool]
     assert len(said["labels"]) == len(critiques) == 100
-    pairs = list(zip(said["labels"], map(chapter.verdict, critiques)))
+    pairs = list(zip(said["labels"], map(reading.verdict, critiques)))
     assert sum(label == found for label, found in pairs) == 89
     assert sum((label == "fine") != (found == "fine") for label, found in pairs) == 6
 
@@ -117,7 +122,7 @@ def test_patterns_take_no_longer_than_the_text_is_long():
     def seconds(times: int) -> float:
         text = "all each every not a no none of the which step is " * times
         started = time.perf_counter()
-        assert chapter.verdict(text) == "neither"
+        assert reading.verdict(text) == "neither"
         return time.perf_counter() - started
 
     seconds(1_000)
@@ -125,11 +130,11 @@ def test_patterns_take_no_longer_than_the_text_is_long():
 
 
 def test_the_verifier_names_the_first_wrong_equation_and_costs_nothing():
-    output = chapter.arithmetic(None, "?", "1+1=2\n2*3=7\n7-1=5", SamplingParams())
+    output = chapter.arithmetic_feedback(None, "?", "1+1=2\n2*3=7\n7-1=5", SamplingParams())
     assert output.completions[0].text == "This step is wrong: 2*3=7"
     assert output.cost == Cost() and output.completions[0].token_ids == []
-    fine = chapter.arithmetic(None, "?", "1+1=2", SamplingParams()).completions[0].text
-    assert fine == ALL_RIGHT and chapter.finds_nothing(fine)
+    fine = chapter.arithmetic_feedback(None, "?", "1+1=2", SamplingParams()).completions[0].text
+    assert fine == ALL_RIGHT and reading.finds_nothing(fine)
 
 
 # --- The gates ------------------------------------------------------------------------------------
@@ -139,9 +144,13 @@ def completion(text: str, logprobs: tuple[float, ...] = (-0.1,) * 5) -> Completi
     return Completion(text, list(range(len(logprobs))), list(logprobs), "stop")
 
 
+def score(gate, solution: Completion, llm=None, question: str = "?") -> float:
+    return chapter.gate_score(gate, llm, question, solution, "the draft")[0]
+
+
 def test_likelihood_is_the_geometric_mean_of_the_tokens_probabilities():
     half_and_eighth = completion("a", (math.log(0.5), math.log(0.125)))
-    assert chapter.likelihood(None, "?", half_and_eighth) == pytest.approx(0.25)
+    assert score(Likelihood(), half_and_eighth) == pytest.approx(0.25)
 
 
 def test_a_reward_looks_at_the_last_step_unless_told_otherwise():
@@ -150,9 +159,9 @@ def test_a_reward_looks_at_the_last_step_unless_told_otherwise():
             return [[float(line) for line in text.split("\n")] for text in solutions]
 
     solution = completion("0.25\n0.75\n0.5")
-    assert chapter.reward(FakeReward())(None, "?", solution) == 0.5
-    assert chapter.reward(FakeReward(), "min")(None, "?", solution) == 0.25
-    assert chapter.reward(FakeReward(), "min").__name__ == "reward_min"
+    assert score(Reward(FakeReward()), solution) == 0.5
+    assert score(Reward(FakeReward(), "min"), solution) == 0.25
+    assert Reward(FakeReward(), "min").name == "reward_min"
 
 
 def test_the_model_is_asked_about_the_solution():
@@ -168,19 +177,23 @@ def test_the_model_is_asked_about_the_solution():
             is_sure = (word == "Yes") == (messages[1]["content"] == "57")
             return [math.log(0.9 if is_sure else 0.1)]
 
+        def encode(self, word):
+            return [word]
+
     model = SaysYes()
     model.tokenizer = model
     for text, probability in (("57", 0.9), ("58", 0.1)):
-        found = chapter.own_judgement(model, "How many?", completion(text))
+        found = score(Judge(), completion(text), model, "How many?")
         assert found == pytest.approx(probability)
 
 
 def test_what_a_gate_costs(tiny):
-    read = [completion("a"), completion("b")]  # five tokens each
-    cost = partial(chapter.scoring_cost, tiny, "How many?", solutions=read)
-    assert cost(None) == Cost() and cost(chapter.likelihood) == Cost()
-    assert cost(chapter.own_judgement) == judging_cost(tiny, "How many?", ["a", "b"])
-    assert cost(worth) == Cost(scored_tokens=10, forward_passes=2)
+    def cost(gate) -> Cost:  # five tokens
+        return chapter.gate_score(gate, tiny, "How many?", completion("a"), "the draft")[1]
+
+    assert cost(Likelihood()) == Cost()
+    assert cost(Judge()) == judging_cost(tiny, "How many?", ["a"])
+    assert cost(Worth("always", [0.5])) == Cost(scored_tokens=5, forward_passes=1)
 
 
 # --- Self-refine ----------------------------------------------------------------------------------
@@ -200,9 +213,20 @@ class ScriptedLLM:
         return [RequestOutput([1], [completion(self.replies.pop(0))], cost)]
 
 
-def worth(llm, question, solution: Completion) -> float:
-    """A gate that knows the number in the box to be the score."""
-    return float(extract_answer(solution.text))
+class Worth:
+    """A gate that takes the number in the box as the score, or gives the scores it was told."""
+
+    def __init__(self, name: str = "worth", scores: list | None = None) -> None:
+        self.name, self.scores = name, scores
+
+    def score(self, llm, question, solutions):
+        """Reading costs something."""
+        scores = [float(extract_answer(s.text)) for s in solutions if self.scores is None]
+        scores += [self.scores.pop(0) for _ in solutions if self.scores is not None]
+        return Scores(scores, reading_cost(solutions))
+
+
+worth = Worth()
 
 
 def boxed(answer: float) -> str:
@@ -253,7 +277,7 @@ def test_it_ends_when_the_critique_finds_nothing():
 
 def test_it_need_not_believe_a_critique_that_finds_nothing():
     llm = ScriptedLLM(boxed(5), ALL_RIGHT, boxed(8))
-    solution = chapter.self_refine(llm, PROBLEM, rounds=1, gate=worth, stop=chapter.never)
+    solution = chapter.self_refine(llm, PROBLEM, rounds=1, gate=worth, stop=reading.never)
     assert solution.answer == "8" and llm.asked[2][3:] == [ALL_RIGHT, prompts.REVISE]
 
 
@@ -296,16 +320,13 @@ def test_a_gate_that_gives_no_number_is_an_error_that_names_it(wrong, place, sou
     scores = [0.5, 0.5]
     scores[place] = wrong
 
-    def shaky_gate(llm, question, solution):
-        return scores.pop(0)
-
     replies = (boxed(5), COMPLAINT, boxed(3))
-    with pytest.raises(ValueError, match=f"shaky_gate {source} is {wrong}"):
-        chapter.self_refine(ScriptedLLM(*replies), PROBLEM, rounds=1, gate=shaky_gate)
+    with pytest.raises(ValueError, match=f"shaky {source} is {wrong}"):
+        chapter.self_refine(ScriptedLLM(*replies), PROBLEM, rounds=1, gate=Worth("shaky", scores))
 
 
 def test_the_comparison_notes_no_score_that_is_no_number():
-    gates = {"mine": lambda llm, question, solution: 1.0 if solution.text == boxed(5) else math.nan}
+    gates = {"mine": Worth("mine", [1.0, math.nan])}
     options = {
         "n": 1,
         "params": chapter.PARAMS,
@@ -315,7 +336,7 @@ def test_the_comparison_notes_no_score_that_is_no_number():
     }
     llm = ScriptedLLM(boxed(5), COMPLAINT, boxed(3))
     with pytest.raises(ValueError, match="mine of .* is nan"):
-        chapter.refine_in_ways(llm, PROBLEM, ways=["ungated"], **options)
+        study.refine_in_ways(llm, PROBLEM, ways=["ungated"], **options)
 
 
 def test_a_recorded_score_that_is_no_number_is_an_error():
@@ -330,13 +351,13 @@ def test_a_gate_that_reads_costs_what_it_reads():
     replies = (boxed(5), COMPLAINT, boxed(3))
     read = chapter.self_refine(ScriptedLLM(*replies), PROBLEM, rounds=1, gate=worth)
     assert read.cost == Cost(21, 15, scored_tokens=10, forward_passes=15 + 2)
-    free = chapter.self_refine(ScriptedLLM(*replies), PROBLEM, rounds=1, gate=chapter.likelihood)
+    free = chapter.self_refine(ScriptedLLM(*replies), PROBLEM, rounds=1, gate=Likelihood())
     assert free.cost.scored_tokens == 0
 
 
 def test_the_verifier_takes_the_place_of_the_critique():
     llm = ScriptedLLM("1+1=3\n\\boxed{3}", "1+1=2\n\\boxed{2}")
-    solution = chapter.self_refine(llm, PROBLEM, rounds=5, feedback=chapter.arithmetic)
+    solution = chapter.self_refine(llm, PROBLEM, rounds=5, feedback=chapter.arithmetic_feedback)
     assert solution.answer == "2" and len(llm.asked) == 2
     assert llm.asked[1][2:] == [prompts.CRITIQUE, "This step is wrong: 1+1=3", prompts.REVISE]
     assert solution.trace[-1]["critique"] == ALL_RIGHT
@@ -398,7 +419,7 @@ def test_it_wants_a_finished_solution_as_the_verifier_of_chapter_4_does(text):
 
 def test_the_same_request_is_worked_on_once():
     llm = ScriptedLLM("a", "b", "c")
-    shared = chapter.Shared(llm)
+    shared = study.Shared(llm)
     ask, greedy = prompts.ask("?"), SamplingParams(temperature=0)
     reply = partial(shared.chat, enable_thinking=False)
     assert reply(ask, greedy) is reply(ask, greedy)
@@ -416,10 +437,10 @@ def critique_ids(problem: PooledProblem) -> set[int]:
 def recorded(tiny, tmp_path_factory):
     """Five problems refined in every way, as their records say."""
     path = tmp_path_factory.mktemp("ch05") / "refine.jsonl"
-    gates = {"judge": chapter.own_judgement, "likelihood": chapter.likelihood}
+    gates = {"judge": Judge(), "likelihood": Likelihood()}
     ways = list(chapter.ways_to_refine(gates))
     technique = partial(
-        chapter.refine_in_ways,
+        study.refine_in_ways,
         n=3,
         params=chapter.PARAMS,
         rounds=2,
@@ -461,10 +482,7 @@ def test_the_records_say_what_each_way_would_have_done_alone(tiny, recorded):
 
 
 def test_one_way_alone_uses_no_other_gate():
-    def forbidden(llm, question, solution):
-        raise AssertionError("this gate is not asked")
-
-    gates = {"other": forbidden, "mine": worth}
+    gates = {"other": Worth("never asked", []), "mine": worth}
     options = {"n": 8, "params": chapter.PARAMS, "rounds": 1, "gates": gates}
     replies = (boxed(5), COMPLAINT, boxed(3))
     gated = chapter.refine_in_one_way(ScriptedLLM(*replies), PROBLEM, way="mine", **options)
@@ -655,13 +673,14 @@ def test_the_script_refines_in_one_way_from_any_folder(tmp_path):
     settings = json.loads((tmp_path / "a.settings.json").read_text())["settings"]
     assert settings["way"] == "reward" and settings["gates"]["reward"] == "reward_last"
     assert re.fullmatch("[0-9a-f]{12}", settings["reward_weights"])
-    study = run("a.jsonl", script=STUDY, cwd=tmp_path)  # it holds no comparison
-    assert study.returncode == 2 and "refine.py --compare" in study.stderr
+    done = run("--records", "a.jsonl", script=STUDY, cwd=tmp_path)  # it holds no comparison
+    assert done.returncode == 2 and "study.py" in done.stderr
 
 
 def test_the_comparison_prints_every_way_and_votes_from_a_recorded_pool(tmp_path):
-    small = ("--compare", "--limit", "4", "--split", "dev", "--rounds", "1", "--n", "2")
-    done = run(*small, "--gates", "likelihood", "reward", "--out", "a.jsonl", cwd=tmp_path)
+    small = ("--limit", "4", "--split", "dev", "--rounds", "1", "--n", "2")
+    compare = partial(run, script=STUDY, cwd=tmp_path)
+    done = compare(*small, "--gates", "likelihood", "reward", "--out", "a.jsonl")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert SUMMARY.fullmatch(lines[-1])
@@ -670,30 +689,36 @@ def test_the_comparison_prints_every_way_and_votes_from_a_recorded_pool(tmp_path
     tables = lines[: 2 * len(names) + 3]  # two headings and an empty line between
     named = [line[:24].strip() for line in tables]
     assert [name for name in named if name in names] == names * 2
-    study = start_script(STUDY, "a.jsonl", "--summary", "a.json", cwd=tmp_path)
-    assert study.returncode == 0, study.stderr
-    assert study.stdout.splitlines()[: len(tables)] == tables
-    summary = json.loads((tmp_path / "a.json").read_text())
+    here = ("--chapter", str(tmp_path))
+    done = start_script(STUDY, "--records", "a.jsonl", "--summary", "a", *here, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[: len(tables)] == tables
+    results = tmp_path / "results"
+    assert {path.name for path in results.iterdir()} == {"a.json", "a_flow.png", "a_rounds.png"}
+    summary = json.loads((results / "a.json").read_text())
+    assert [row["name"] for row in summary["equal cost"]] == names
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert all(f"\n| {name} |" in page for name in names[1:]) and "\n| *the draft* |" in page
+    assert compare("--tables", *here).returncode == 0
+    assert (tmp_path / "RESULTS.md").read_text() == page
     assert list(summary["ways"]) == list(summary["ends at once"]) == names[1:]
     assert all("best" in row for row in summary["samples"]) and len(summary["samples"]) == 2
 
     samples_of = ("--gates", "judge", "--pool", "a.jsonl", "--out", "b.jsonl")
-    again = run(*small, *samples_of, cwd=tmp_path)
+    again = compare(*small, *samples_of)
     assert again.returncode == 0, again.stderr
     records = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
     assert not [entry for record in records for entry in record["trace"] if "samples" in entry]
     assert "at equal cost" in again.stdout
     # Another gate than "reward", and samples from elsewhere, which it has not scored.
-    study = run("b.jsonl", "--pool", "a.jsonl", "--summary", "b.json", script=STUDY, cwd=tmp_path)
-    assert study.returncode == 0, study.stderr
-    samples = json.loads((tmp_path / "b.json").read_text())["samples"]
+    done = compare("--records", "b.jsonl", "--pool", "a.jsonl", "--summary", "b", *here)
+    assert done.returncode == 0, done.stderr
+    samples = json.loads((results / "b.json").read_text())["samples"]
     assert [row.keys() for row in samples] == [{"tokens", "vote"}] * 2
-    without = run("b.jsonl", "--summary", "c.json", script=STUDY, cwd=tmp_path)
+    without = compare("--records", "b.jsonl", "--summary", "c", *here)
     assert without.returncode == 0, without.stderr
     # A pool of other problems is refused before the run, and before the study.
-    other = run(
-        *small, "--gates", "judge", "--pool", "a.jsonl", "--problems", "word:hard", cwd=tmp_path
-    )
+    other = compare(*small, "--gates", "judge", "--pool", "a.jsonl", "--problems", "word:hard")
     assert other.returncode == 2 and "a.jsonl has no samples of 4 of the 4" in other.stderr
 
 
@@ -705,14 +730,14 @@ def test_a_question_that_failed_is_left_out_and_counted(recorded, tmp_path, caps
     path.write_text("".join(json.dumps(asdict(r)) + "\n" for r in (failed, *others)))
     settings = {"version": VERSION, "settings": evaluation.settings}
     path.with_suffix(".settings.json").write_text(json.dumps(settings))
-    outcomes.print_comparison(load_evaluation(path))
+    study.print_comparison(load_evaluation(path))
     printed = capsys.readouterr().out
     assert printed.startswith("1 of 5 problems ended in an error") and "reflexion" in printed
     path.write_text(
         "".join(json.dumps(asdict(replace(failed, id=str(i), index=i))) + "\n" for i in range(5))
     )
     with pytest.raises(ValueError, match="5 of 5 questions failed: OSError: gone"):
-        outcomes.print_comparison(load_evaluation(path))
+        study.print_comparison(load_evaluation(path))
 
 
 @pytest.mark.parametrize(
@@ -754,7 +779,7 @@ def test_the_trace_says_what_measures_said(recorded, tmp_path):
 
 @pytest.mark.parametrize("name", ["nothing.jsonl", "qwen2.5-coder-0.5b_gsm_symbolic.jsonl"])
 def test_what_is_no_comparison_is_one_line(tmp_path, name):
-    done = run(str(POOLS_FOLDER / name), script=STUDY, cwd=tmp_path)
+    done = run("--records", str(POOLS_FOLDER / name), script=STUDY, cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.startswith("error: ")
     assert len(done.stderr.strip().splitlines()) == 1
 
@@ -764,13 +789,13 @@ def test_what_is_no_comparison_is_one_line(tmp_path, name):
     [
         (("--reward-model", "no/such/place/at all"), "neither a folder"),
         (("--rounds", "0"), "rounds must be at least 1"),
+        (("--pool", "nothing.jsonl"), "nothing"),
         (("--way", "backwards"), "way must be one of ungated"),
-        (("--pool", "nothing.jsonl", "--compare"), "nothing"),
-        (("--pool", "nothing.jsonl"), "--pool is for --compare"),
     ],
 )
 def test_what_a_user_can_put_right_is_one_line(tmp_path, arguments, message):
-    done = run(*arguments, cwd=tmp_path)
+    script = STUDY if "--pool" in arguments else SCRIPT
+    done = run(*arguments, script=script, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

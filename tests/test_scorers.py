@@ -13,7 +13,6 @@ import torch
 from hub_models import random_hub_model
 
 from ch03_best_of_n import best_of_n
-from ch05_refine import refine
 from ch06_search.tree import Node
 from ch06_search.values import JudgeSoFar
 from shared import Cost, SamplingParams, load_problems, prompts
@@ -133,12 +132,11 @@ def test_the_judges_cost_is_what_was_read_wherever_it_is_asked(tiny, monkeypatch
     nodes = [Node(c.token_ids, c.text, finish_reason=c.finish_reason) for c in solutions]
     assert len(set(texts)) == 2 and not read
     judged = partial(best_of_n.best_of_n, scorer=Judge())
-    gate = refine.own_judgement
     costs = {
         "best of n": judged(tiny, problem, **options).cost,
         "pool": sample_pool(tiny, problem, **options).cost,
         "search": sampled + JudgeSoFar(prompts.JUDGE).score(tiny, problem.question, nodes).cost,
-        "refine": sampled + refine.scoring_cost(tiny, problem.question, gate, solutions),
+        "gate": sampled + Judge().score(tiny, problem.question, solutions).cost,
         "the judge itself": sampled + judging_cost(tiny, problem.question, texts),
     }
     read = read[:4]  # by the first of them: each text twice

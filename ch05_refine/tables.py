@@ -1,0 +1,94 @@
+"""The tables of the study, on the screen and in RESULTS.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ch05_refine.outcomes import OUTCOMES
+from shared.evaluation.results import markdown_table, with_interval
+
+
+def print_table(rows: list[dict]) -> None:
+    """The comparison as text: what refinement does to drafts, then samples at equal cost."""
+    print(f"{'':<24}{'accuracy  95% interval':<26}{'above the draft, p':<32}", end="")
+    print("  ".join(OUTCOMES), " tokens")
+    for row in rows:
+        counts = "  ".join(f"{row[name]:>{len(name)}}" for name in OUTCOMES)
+        interval = "[{:.3f}, {:.3f}]".format(*row["interval"])
+        print(f"{row['name']:<24}{row['accuracy']:<10.3f}{interval:<16}", end="")
+        print(f"{difference(row['gain']):<32}{counts}{row['tokens']:>8.0f}")
+    if "n" not in rows[0]:
+        return
+    print(f"\n{'at equal cost':<24}{'n':<4}{'vote':<8}{'above the vote, p':<32}", end="")
+    print(f"{'best':<8}above the best sample by the same gate, p")
+    for row in rows:
+        print(f"{row['name']:<24}", end="")
+        if row["n"] is None:
+            print("-   too few tokens, or too few samples")
+            continue
+        print(f"{row['n']:<4}{row['vote']:<8.3f}{difference(row['above vote']):<32}", end="")
+        print(f"{row['best']:<8.3f}{difference(row['above best'])}" if "best" in row else "")
+
+
+def difference(gain: tuple[float, float, float, float]) -> str:
+    """A difference, its interval and p-value as text."""
+    return "{:+.3f} [{:+.3f}, {:+.3f}] {:.2g}".format(*gain)
+
+
+def section(content: dict) -> str:
+    """One file of results in Markdown: the labels of critiques, or a comparison."""
+    if "labels" in content:
+        counts = Counter(content["labels"])
+        row = {label: str(counts[label]) for label in ("wrong", "fine", "neither")}
+        return f"{content['note']}\n\n{markdown_table([row])}"
+    parts = [
+        f"{content['problems']} problems, the same greedy drafts. Intervals are 95%; differences "
+        "are paired; p is that of the exact McNemar test. Tokens are generated tokens per problem.",
+        outcomes_table(content["ways"]),
+        at_once_table(content["ends at once"]),
+    ]
+    if content.get("equal cost"):
+        parts.append(equal_cost_table(content["equal cost"]))
+    return "\n\n".join(parts)
+
+
+def outcomes_table(ways: dict[str, list[dict]]) -> str:
+    """What each way did to the drafts, after its last round."""
+    rows = {"*the draft*": next(iter(ways.values()))[0]}
+    rows |= {way: rounds[-1] for way, rounds in ways.items()}
+    lines = []
+    for name, row in rows.items():
+        *gain, p = row["gain"]
+        is_draft = name == "*the draft*"  # its difference to itself says nothing
+        line = {"way": name, "accuracy": with_interval(row["accuracy"], *row["interval"])}
+        line["above the draft"] = "" if is_draft else with_interval(*gain, sign="+")
+        line["p"] = "" if is_draft else f"{p:.2g}"
+        lines.append(line | {key: str(row[key]) for key in OUTCOMES})
+        lines[-1]["tokens"] = f"{row['tokens']:,.0f}"
+    return markdown_table(lines)
+
+
+def at_once_table(at_once: dict[str, dict[str, int]]) -> str:
+    """How many drafts each way left alone in the first round."""
+    lines = [
+        {
+            "left alone at once by": way,
+            "right drafts": str(n["right"]),
+            "wrong drafts": str(n["wrong"]),
+        }
+        for way, n in at_once.items()
+    ]
+    return markdown_table(lines)
+
+
+def equal_cost_table(rows: list[dict]) -> str:
+    """What independent samples do that generate no more tokens than each way."""
+    lines = []
+    for row in rows:
+        line = {"way, against samples of equal cost": row["name"], "n": str(row["n"] or "-")}
+        for other in ("vote", "best"):
+            gain = row.get(f"above {other}")
+            line[other] = f"{row[other]:.3f}" if gain else ""
+            line[f"above the {other}"] = with_interval(*gain[:3], sign="+") if gain else ""
+        lines.append(line)
+    return markdown_table(lines)
