@@ -2,10 +2,11 @@
 
     python tests/test_notebooks.py --write     # paste the scripts' definitions into the notebooks
 
-A chapter's script is the source. Each of its top-level functions, classes and constants stands
-exactly once in the chapter's notebook, to the letter; `main` and `parse_args` do not. What only
-the notebook defines is called plot_... or ..._draft. After a change of a script, run the command
-above: it copies the new text into the cell that has the old one, and keeps the stored outputs.
+The modules of a chapter are the source. What its notebook shows of their functions, classes and
+constants stands there to the letter, and once. Every function of the chapter's script (NAME.py) is
+shown, or imported from it. A cell that defines something else has the tag "notebook-only". After a
+change of a module, run the command above: it copies the new text into the cell that has the old
+one, and keeps the stored outputs.
 
 `exercises.ipynb` and `solutions.ipynb` have the same cells, except for what a student fills in.
 The test does as a student does: it runs each cell of the exercises, then fills in the solution
@@ -32,6 +33,7 @@ NOTEBOOKS = sorted(ROOT.glob("ch0*/*.ipynb"))
 CHAPTERS = [script.with_suffix(".ipynb") for script in SCRIPTS]
 EXERCISES = [path for path in NOTEBOOKS if path.stem == "exercises"]
 NOT_SHOWN = {"main", "parse_args"}
+OWN = "notebook-only"  # the tag of a cell that defines what no module does
 # In a small run, what the first cell of a notebook sets (or imports) becomes this instead.
 SMALL = {"NUM_PROBLEMS": 4, "NUM_DRAWN": 2, "N": 4, "ROUNDS": 2, "POOL_SIZE": 8}
 SMALL_EXERCISES = {"NUM_PROBLEMS": 4}  # their checks need as many samples as they have
@@ -243,17 +245,36 @@ def test_the_notebook_runs_at_full_size(path, tmp_path):
     run(code_cells(nbformat.read(path, as_version=4)), path.parent, tmp_path, allow_errors=False)
 
 
+def chapter_definitions(chapter: Path) -> dict[str, set[str]]:
+    """Every name that a chapter's modules define, with its texts: two modules may share a name."""
+    found: dict[str, set[str]] = {}
+    for module in sorted(chapter.glob("*.py")):
+        for name, text in definitions(module.read_text("utf-8")).items():
+            found.setdefault(name, set()).add(text)
+    return found
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_the_notebook_shows_the_code_of_the_script(script):
-    ours = {k: v for k, v in definitions(script.read_text("utf-8")).items() if k not in NOT_SHOWN}
+    ours = chapter_definitions(script.parent)
     notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
-    shown = [item for cell in code_cells(notebook)[1:] for item in definitions(cell.source).items()]
-    for name, text in shown:
-        is_own = name.startswith("plot_") or name.endswith("_draft")
-        assert name in ours or is_own, f"{name} is in the notebook only"
-        assert is_own or text == ours[name], f"{name} differs: run this file with --write"
-    names = [name for name, _ in shown]
-    assert {name for name in ours if names.count(name) != 1} == set()
+    first, *cells = code_cells(notebook)
+    names = []
+    for cell in cells:
+        for name, text in definitions(cell.source).items():
+            is_tagged = OWN in cell.metadata.get("tags", [])
+            assert name in ours or is_tagged, f"{name} is in the notebook only: tag the cell {OWN}"
+            if name in ours:
+                assert text in ours[name], f"{name} differs: run this file with --write"
+                names.append(name)
+    assert not {name for name in names if names.count(name) > 1}
+    functions = {
+        node.name
+        for node in ast.parse(script.read_text("utf-8")).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    imported = {name for cell in [first, *cells] for name in statements(cell.source)}
+    assert functions - NOT_SHOWN - set(names) - imported == set()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
@@ -267,15 +288,15 @@ def test_the_notebook_keeps_outputs_without_errors_and_is_not_large(path):
 
 
 def write() -> None:
-    """Paste each script's definitions into the cells that show them."""
+    """Paste the modules' definitions into the cells that show them."""
     for script in SCRIPTS:
-        ours = definitions(script.read_text("utf-8"))
+        ours = chapter_definitions(script.parent)
         path = script.with_suffix(".ipynb")
         notebook = nbformat.read(path, as_version=4)
         for cell in code_cells(notebook)[1:]:
             for name, text in definitions(cell.source).items():
-                if name in ours:
-                    cell.source = cell.source.replace(text, ours[name])
+                if len(ours.get(name, ())) == 1:
+                    cell.source = cell.source.replace(text, *ours[name])
         nbformat.write(notebook, path)
 
 
