@@ -101,7 +101,7 @@ def plot_code(draws: list[list[Draw]]) -> Figure:
     left.legend(fontsize=9)
     counts = [(sum(a and b for a, b in d), sum(a and not b for a, b in d)) for d in draws]
     counts = sorted((c for c in counts if sum(c)), reverse=True)
-    true, false = zip(*counts)
+    true, false = [a for a, _ in counts], [b for _, b in counts]
     places = range(len(counts))
     right.bar(places, true, color=COLORS[2], label="and right")
     right.bar(places, false, bottom=true, color=COLORS[1], label="and wrong (false accept)")

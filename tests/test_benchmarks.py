@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -18,6 +20,7 @@ def run(script: str, *flags: str) -> str:
     ).stdout
 
 
+@pytest.mark.slow
 def test_it_times_an_engine_and_prints_the_table_again(tmp_path):
     file = tmp_path / "results.json"
     sizes = ("--prompts", "2", "--samples", "2", "--new-tokens", "4", "--runs", "2")

@@ -201,7 +201,7 @@ def test_problems_that_are_no_texts_are_refused():
 def test_a_comparison_of_which_every_question_failed_says_why_and_ends_with_code_1(
     monkeypatch, capsys
 ):
-    from ch01_cot import cot
+    from ch01_cot import study
 
     def refused(technique, args, options):
         """A run against a server that refuses each prompt with its length."""
@@ -211,11 +211,10 @@ def test_a_comparison_of_which_every_question_failed_says_why_and_ends_with_code
         ]
         return evaluate.Evaluation(records, {}, 1.0)
 
-    monkeypatch.setattr(cot, "evaluate_as_told", refused)
-    monkeypatch.setattr(sys, "argv", ["cot.py", "--method", "all"])
+    monkeypatch.setattr(study, "evaluate_as_told", refused)
+    monkeypatch.setattr(sys, "argv", ["study.py"])
     with pytest.raises(SystemExit) as end:
-        cot.main()
+        study.main()
     assert end.value.code == 1
     said = capsys.readouterr().out
     assert "cot: 3 of 3 questions failed: BadRequestError: 2048 tokens are too many (3)\n" in said
-    assert "EVERY QUESTION FAILED: BadRequestError: 2048 tokens" in said.splitlines()[-1]

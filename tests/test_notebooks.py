@@ -172,7 +172,20 @@ def unexpected(path: list[NotebookNode]) -> list[str]:
     return complaints
 
 
-@pytest.mark.parametrize("path", EXERCISES, ids=name_of)
+SLOW_EXERCISES = {
+    "ch05_refine",
+    "ch06_search",
+}  # half a minute each: the model revises and searches
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(p, marks=pytest.mark.slow if p.parent.name in SLOW_EXERCISES else ())
+        for p in EXERCISES
+    ],
+    ids=name_of,
+)
 def test_exercises_fail_where_they_are_unsolved_and_pass_when_solved(path, tmp_path):
     exercises, solutions = (
         code_cells(nbformat.read(path.with_stem(stem), as_version=4))

@@ -24,7 +24,7 @@ def name_of(script: Path) -> str:
 def test_the_scripts_are_found():
     names = {script.stem for script in SCRIPTS}
     assert names >= {"cot", "self_consistency", "best_of_n", "rejection", "code_rejection"}
-    assert names >= {"refine", "outcomes", "search", "compare", "game24", "ladder"}
+    assert names >= {"refine", "search", "study", "game24", "ladder"}
     assert names >= {"pool", "report", "train", "reward", "vocabulary", "generation_speed"}
 
 
