@@ -14,8 +14,8 @@ class Cost:
     prompt_tokens      of prompts, each counted once, however many samples follow
     generated_tokens   sampled, the end-of-turn token included
     scored_tokens      of given texts whose probability was looked up
-    reused_tokens      the part of the prompt tokens that an earlier request had already read
     forward_passes     times that the model was run on one row: a prefill or one decoded token
+    reused_tokens      the part of the prompt tokens that an earlier request had already read
     num_prompts        how many prompts that was
     """
 

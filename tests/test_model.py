@@ -3,8 +3,8 @@
 Set REAL_QWEN_DIR to a folder with a real Qwen to compare on its weights too (a minute, 5 GB).
 """
 
-import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -116,20 +116,13 @@ def test_greedy_continuations_equal_transformers(family: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def real_folder() -> str:
-    if not (folder := os.environ.get("REAL_QWEN_DIR")):
-        pytest.skip("REAL_QWEN_DIR is not set to the folder of a real Qwen")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def real_models(real_folder: str) -> tuple[Qwen, PreTrainedModel]:
+def real_models(real_folder: Path) -> tuple[Qwen, PreTrainedModel]:
     reference = transformers.AutoModelForCausalLM.from_pretrained(real_folder, dtype=torch.float32)
     return load_model(real_folder, "cpu", torch.float32), reference.eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
-def real_prompt(real_folder: str) -> list[int]:
+def real_prompt(real_folder: Path) -> list[int]:
     question = {"role": "user", "content": "Tom has 3 boxes of 12 eggs and drops 5. How many?"}
     return Tokenizer.from_folder(real_folder).encode_chat([question])
 
