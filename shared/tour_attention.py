@@ -1,7 +1,7 @@
 """To watch the attention of a model, or to replace it, without touching the model.
 
-The decoder asks a cache for its attention (`decoder/attention.py`). The cache here keeps nothing: it
-lets the model read whole texts and hands queries, keys and values to a function of your own.
+The decoder asks a cache for its attention (`decoder/attention.py`). The cache here keeps nothing:
+it lets the model read whole texts and hands queries, keys and values to a function of your own.
 """
 
 from __future__ import annotations

@@ -2,15 +2,16 @@
 
     check_merge_pair(merge_pair)    prints that all is well, or stops and says what is wrong
 
-Every check first tries small inputs that were worked out by hand. Each message names the input, what
-came back and, where the mistake is a well-known one, what to look for.
+Every check first tries small inputs that were worked out by hand. Each message names the input,
+what came back and, where the mistake is a well-known one, what to look for.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -75,7 +76,7 @@ MERGES = [  # parts, left, right, expected, what to think of
     ("a a a a", "a", "a", "aa aa", "after a merge, continue behind both parts"),
     ("xa b", "a", "b", "xa b", "compare whole parts, not the ends of parts"),
     ("ab c", "a", "b", "ab c", "a part that already is the merged one stays as it is"),
-    ("a bc", "ab", "c", "a bc", "compare left with left and right with right, not the joined bytes"),
+    ("a bc", "ab", "c", "a bc", "compare both parts, not the bytes of both together"),
     ("b ab ab", "b", "ab", "bab ab", "parts may be longer than one byte"),
     ("a b b", "a", "b", "ab b", "a b that follows the merged pair stays"),
     ("a ab b", "a", "b", "a ab b", "a merged part does not merge again"),
@@ -200,7 +201,9 @@ def check_attend_numbers(attend: Callable[[Tensor, Tensor, Tensor], Tensor]) -> 
         case = f"q {list(q.shape)}, keys and values {list(keys.shape)}"
         result = check_tensor(call(attend, q, keys, values, case=case), q.shape, case)
         mistakes = {
-            "Divide the scores by sqrt(D) before the softmax": attend_with(q, keys, values, scale=1),
+            "Divide the scores by sqrt(D) before the softmax": attend_with(
+                q, keys, values, scale=1
+            ),
             "You divide by D; divide by sqrt(D)": attend_with(q, keys, values, scale=1 / head_dim),
             "You divide by the root of the number of heads; it is that of D": attend_with(
                 q, keys, values, scale=num_heads**-0.5
@@ -272,6 +275,7 @@ def check_nucleus(nucleus: Callable[[Tensor, float], Tensor]) -> None:
 # --- 5. Reuse a cache -----------------------------------------------------------------------------
 
 REUSES = [  # cached ids, prompt ids, tokens that must be read, what to think of
+    ([], [1, 2, 3], 3, "nothing is cached, so everything is read"),
     ([5, 6, 7], [5, 6, 7, 8, 9], 2, "the cache holds the first three tokens of the prompt"),
     ([5, 6, 7, 8, 9], [5, 6, 1, 2], 2, "only the first two tokens agree; forget the other three"),
     ([5, 6, 7], [1, 2, 3, 4], 4, "nothing agrees, so everything is read"),
@@ -282,20 +286,29 @@ REUSES = [  # cached ids, prompt ids, tokens that must be read, what to think of
 ]
 
 
+@contextmanager
+def counting_tokens(model: Qwen) -> Iterator[list[int]]:
+    """Collects the number of tokens that each forward pass of the model reads."""
+    read: list[int] = []
+    hook = model.model.register_forward_pre_hook(lambda _, given: read.append(given[0].numel()))
+    try:
+        yield read
+    finally:
+        hook.remove()
+
+
 def check_next_logits(next_logits: Callable[[Qwen, KVCache, list[int], list[int]], Tensor]) -> None:
     """Exercise 5."""
     model = load_model("tiny", "cpu", torch.float32)
-    read: list[int] = []  # tokens per forward pass
-    model.model.register_forward_pre_hook(lambda _, given: read.append(given[0].numel()))
     for cached_ids, prompt_ids, needed, hint in REUSES:
         case = f"cached {cached_ids}, prompt {prompt_ids}"
         cache = KVCache(model.config, num_rows=1, max_tokens=12)
         with torch.inference_mode():
-            model(torch.tensor([cached_ids]), cache)
-            read.clear()
+            if cached_ids:
+                model(torch.tensor([cached_ids]), cache)
             ids = (list(cached_ids), list(prompt_ids))
-            logits = call_as_is(next_logits, model, cache, *ids, case=case)
-            num_read = sum(read)
+            with counting_tokens(model) as read:
+                logits = call_as_is(next_logits, model, cache, *ids, case=case)
             assert ids == (cached_ids, prompt_ids), f"{case}: your function changed the lists"
             logits = check_tensor(logits, (model.config.vocab_size,), case)
             right = model(torch.tensor([prompt_ids]))[0, -1]
@@ -303,8 +316,8 @@ def check_next_logits(next_logits: Callable[[Qwen, KVCache, list[int], list[int]
         assert close(logits, right), (
             f"{case}: these are not the logits after the last token of the prompt. {hint}"
         )
-        assert num_read == needed, (
-            f"{case}: your function reads {num_read} tokens, but {needed} are enough: {hint}"
+        assert sum(read) == needed, (
+            f"{case}: your function reads {sum(read)} tokens, but {needed} are enough: {hint}"
         )
     print("Exercise 5 is right.")
 

@@ -1,7 +1,7 @@
 """The figures of the tour (`tour.ipynb`), drawn with matplotlib.
 
-`draw_...` functions draw an idea, `plot_...` functions draw numbers. Throughout: the prompt is blue,
-generated tokens are orange, and what a cache keeps is green.
+`draw_...` functions draw an idea, `plot_...` functions draw numbers. Throughout, the prompt is
+blue, generated tokens are orange, and what a cache keeps is green.
 """
 
 from __future__ import annotations
@@ -147,10 +147,12 @@ def draw_turns(turned: Sequence[Tensor], titles: Sequence[str]) -> tuple[Figure,
     """One 2-D vector at successive positions [positions, 2] in each panel; an empty last panel."""
     figure, axes = plt.subplots(1, len(turned) + 1, figsize=(10, 3.2))
     for ax, vectors, title in zip(axes, turned, titles):
+        is_crowded = (vectors[1] - vectors[0]).norm() < 0.3
         for position, (x, y) in enumerate(vectors.tolist()):
             color = plt.get_cmap("viridis")(0.9 * position / len(vectors))
             arrow(ax, (0, 0), (x, y), color=color, linewidth=1.8)
-            ax.text(1.18 * x, 1.18 * y, position, ha="center", va="center", color=color)
+            if not is_crowded or position in (0, len(vectors) - 1):
+                ax.text(1.18 * x, 1.18 * y, position, ha="center", va="center", color=color)
         ax.set(xlim=(-1.4, 1.4), ylim=(-1.4, 1.4), aspect="equal", xticks=[], yticks=[])
         ax.set_title(title, fontsize=11)
         ax.spines[:].set_visible(False)
@@ -278,7 +280,7 @@ def plot_distances(ax: Axes, scores: dict[str, tuple[Sequence[int], Sequence[flo
 
 
 def plot_next_tokens(panels: dict[str, list[tuple[str, float]]]) -> Figure:
-    """The most likely next tokens: a panel per title, each with (token, probability), best first."""
+    """The most likely next tokens, best first: a panel per title with (token, probability)."""
     figure, axes = plt.subplots(1, len(panels), figsize=(9, 2.6), squeeze=False)
     for ax, (title, tokens) in zip(axes[0], panels.items()):
         names, shares = zip(*tokens)

@@ -1,9 +1,9 @@
-"""How long the textbook model takes for a token: with and without a cache, and by rows in a batch.
+"""How long the textbook model takes per token: with and without a cache, and in batches.
 
-    python -m shared.tour_timing --model Qwen/Qwen2.5-Coder-0.5B-Instruct --out shared/tour_qwen.json
+    python -m shared.tour_timing --model Qwen/Qwen2.5-Coder-0.5B-Instruct
 
 The tour (`tour.ipynb`) times the shipped model in its own cells. What it says about a real Qwen is
-read from the file that this command writes.
+read from `tour_qwen.json`, the file that this command writes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from shared import LLM, SamplingParams, extract_answer, load_model, prompts
 from shared.decoder.kv_cache import KVCache
 from shared.decoder.model import Qwen
 
+RECORDED = Path(__file__).with_name("tour_qwen.json")
 LENGTHS = (32, 64, 128, 256, 512, 1024)
 ROWS = (1, 2, 4, 8, 16, 32, 64)
 QUESTION = (
@@ -50,7 +51,7 @@ def seconds_of(function: Callable[[], object], repeats: int = 7) -> float:
 
 @torch.inference_mode()
 def time_next_token(model: Qwen, length: int, repeats: int = 7) -> tuple[float, float]:
-    """Seconds for the logits after `length` tokens: (reading them all, reading one with a cache)."""
+    """Seconds for the logits after `length` tokens: (without a cache, with a cache)."""
     ids = torch.arange(length)[None] % model.config.vocab_size  # which tokens does not matter
     cache = KVCache(model.config, num_rows=1, max_tokens=length)
 
@@ -72,6 +73,11 @@ def time_step(model: Qwen, num_rows: int, length: int = 128, repeats: int = 7) -
         model(token, cache)
 
     return seconds_of(step, repeats)
+
+
+def read_recorded() -> dict:
+    """What was measured on a real Qwen: see `measure`."""
+    return json.loads(RECORDED.read_text(encoding="utf-8"))
 
 
 def measure(name: str, repeats: int = 3) -> dict:
@@ -100,7 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="a folder or an id on the hub")
     parser.add_argument("--label", help="the name to record; by default the model's own")
-    parser.add_argument("--out", type=Path, required=True, help="the .json file to write")
+    parser.add_argument("--out", type=Path, default=RECORDED, help="the .json file to write")
     arguments = parser.parse_args()
     result = {"model": arguments.label or arguments.model, **measure(arguments.model)}
     arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
