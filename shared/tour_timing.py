@@ -80,7 +80,7 @@ def read_recorded() -> dict:
     return json.loads(RECORDED.read_text(encoding="utf-8"))
 
 
-def measure(name: str, repeats: int = 3) -> dict:
+def measure(name: str, repeats: int = 5) -> dict:
     """What the tour says about another model: its sizes, its reply to QUESTION, its timings."""
     llm = LLM(name, device="cpu", dtype=torch.float32)
     greedy = SamplingParams(temperature=0, max_tokens=400)
