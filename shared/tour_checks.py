@@ -328,7 +328,9 @@ def check_next_logits(next_logits: Callable[[Qwen, KVCache, list[int], list[int]
             ids = (list(cached_ids), list(prompt_ids))
             with counting_tokens(model) as read:
                 logits = call_as_is(next_logits, model, cache, *ids, case=case, hint=hint)
-            assert ids == (cached_ids, prompt_ids), f"{case}: your function changed the lists; work on copies"
+            assert ids == (cached_ids, prompt_ids), (
+                f"{case}: your function changed the lists; work on copies"
+            )
             logits = check_tensor(logits, (model.config.vocab_size,), case)
             right = model(torch.tensor([prompt_ids]))[0, -1]
             check_cache(model, cache, prompt_ids, case, hint)
