@@ -15,7 +15,7 @@ LAYERS = [  # from the bottom up; what stands in one line does not import each o
     ("llm",),
     ("rewards", "backends"),
     ("evaluation",),
-    ("tiny",),
+    ("tiny", "tour"),
 ]
 ALLOWED = {
     name: {lower for below in LAYERS[:i] for lower in below}
