@@ -13,7 +13,8 @@ SCRIPTS = sorted(
     path
     for pattern in ("ch0*/*.py", "benchmarks/*.py", "shared/**/*.py")
     for path in ROOT.glob(pattern)
-    if "argparse.ArgumentParser" in path.read_text(encoding="utf-8") and path.stem != "cli"
+    if "argparse.ArgumentParser" in (text := path.read_text(encoding="utf-8"))
+    and "__main__" in text
 )
 
 
