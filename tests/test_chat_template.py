@@ -52,14 +52,15 @@ ATTACKS = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    return write_folder(tmp_path_factory.mktemp("tiny"))
+    folder = write_folder(tmp_path_factory.mktemp("tiny"))
+    config = {"bos_token": "<|a spare one|>", "eos_token": "<|im_end|>"}
+    config |= json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="module")
 def plain_tokenizer(folder) -> Tokenizer:
-    config = {"bos_token": "<|a spare one|>", "eos_token": "<|im_end|>"}
-    config |= json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
     return Tokenizer.from_folder(folder)
 
 
