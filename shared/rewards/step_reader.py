@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from shared.decoder.model import Qwen
-from shared.engine.inbox import Inbox
+from shared.engine.model_thread import Inbox
 from shared.engine.prefill import batches_by_length, read, token_logprobs
 from shared.engine.prefix_cache import PrefixCache
 from shared.llm import LLM
