@@ -157,7 +157,7 @@ def study_searches(args: argparse.Namespace) -> dict:
     pool = to_pool(measured("pool", rivals, problems, settings, args))
     runs = {
         (name, n): searched(name, method, n, StepReader(reward_model))
-        for name, method in METHODS.items()
+        for name, (method, _) in METHODS.items()
         for n in SIZES.get(name, OTHER_SIZES)
     }
     coin = CoinUntilTheEnd(StepReader(reward_model), args.seed)
