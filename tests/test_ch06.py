@@ -334,9 +334,7 @@ WIDE = {
 def test_a_search_that_is_wide_enough_is_exhaustive(name):
     # With equal values everywhere nothing is preferred, so that every word must be found.
     llm = speller(THIRDS, THIRDS)
-    solution = METHODS[name](
-        llm, PROBLEM, value=valued(dict.fromkeys(ALL, 0.5)), **WIDE[name]
-    )
+    solution = METHODS[name](llm, PROBLEM, value=valued(dict.fromkeys(ALL, 0.5)), **WIDE[name])
     assert found(solution) == set(ALL)
 
 
