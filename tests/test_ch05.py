@@ -429,7 +429,7 @@ def test_the_arithmetic_accepts_a_finished_solution_only(text):
 
 def test_the_same_request_is_worked_on_once():
     llm = ScriptedLLM("a", "b", "c")
-    shared = study.Shared(llm)
+    shared = study.CachedReplies(llm)
     ask, greedy = prompts.ask("?"), SamplingParams(temperature=0)
     reply = partial(shared.chat, enable_thinking=False)
     assert reply(ask, greedy) is reply(ask, greedy)
