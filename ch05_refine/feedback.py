@@ -10,7 +10,7 @@ from shared.grading.arithmetic import wrong_equations
 from shared.text.prompts import ALL_RIGHT
 
 PARAMS = SamplingParams(temperature=0.6, max_tokens=700)
-# Of a question and a draft the critique, as the reply to prompts.CRITIQUE.
+# From a question and a draft to the critique, as the reply to prompts.CRITIQUE.
 Feedback = Callable[[LLM, str, str, SamplingParams], RequestOutput]
 
 

@@ -129,7 +129,7 @@ def measured(
     settings: dict,
     args: argparse.Namespace,
 ) -> Evaluation:
-    """A technique's run, with a model that has read nothing before. Raises UserError if a question
+    """A technique's run, with an empty prefix cache. Raises UserError if a question
     failed."""
     print(f"{name} ...", file=sys.stderr)
     out = args.records and args.records / f"{name}.jsonl"

@@ -2,7 +2,7 @@
 
     call_function("def twice(x): return 2 * x", "twice", [[1], ["a"]])    # -> [2, "aa"]
 
-    caller --job--> supervisor --fork--> candidate: the model's code --a JSON line per call--> caller
+    caller --job--> supervisor --fork--> candidate (the model's code) --JSON lines--> caller
 
 The caller gets values back and compares them itself. The candidate is never told which values are
 expected, so nothing that it prints, patches or writes into its reply makes a wrong function pass.
@@ -278,12 +278,14 @@ def shut_file_systems() -> list[str]:
     """Make all mounts read-only and put an empty file system in memory where we are; nothing where
     the kernel cannot (before Linux 5.12). Then give up every right in the namespace."""
     here, names = os.getcwd(), []
-    wanted = struct.pack("QQQQ", MOUNT_ATTR_RDONLY, 0, 0, 0)  # set, clear, propagation, user
+    read_only = struct.pack("QQQQ", MOUNT_ATTR_RDONLY, 0, 0, 0)  # set, clear, propagation, user
     options = f"size={FOLDER_BYTES},nr_inodes=1000".encode()
     flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
     with suppress(OSError):
         check(libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
-        check(libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, b"/", AT_RECURSIVE, wanted, len(wanted)))
+        check(
+            libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, b"/", AT_RECURSIVE, read_only, len(read_only))
+        )
         check(libc.mount(b"tmpfs", here.encode(), b"tmpfs", flags, options))
         names = ["mounts"]
     os.chdir(here)
