@@ -128,8 +128,8 @@ def tree_of_thoughts(
     """Breadth-first: try every next step of all kept states, keep the `breadth` best (Yao 2023).
 
     Returns the expression that the judge scores highest at the end (ties are broken at random),
-    and its value. With `checks_end` one that makes the target comes first: where ends can be checked, the
-    judge only has to lead there. Raises ValueError for a breadth below 1.
+    and its value. With `checks_end` one that makes the target comes first: where ends can be
+    checked, the judge only has to lead there. Raises ValueError for a breadth below 1.
     """
     if breadth < 1:
         raise ValueError(f"breadth must be at least 1, not {breadth}")
