@@ -250,7 +250,12 @@ class LLM:
                     work.future.set_exception(error)
             arrived = arrived[cancels[-1] + 1 :]
         scores = [work for work in arrived if isinstance(work, ScoreRequest)]
-        answer_scores(self.model, scores, self._prefixes)
+        try:
+            answer_scores(self.model, scores, self._prefixes)
+        except BaseException as error:  # scoring that fails must not stop what is being generated
+            for request in scores:
+                if not request.future.done():
+                    request.future.set_exception(error)
         try:
             for work in arrived:
                 if isinstance(work, Request):

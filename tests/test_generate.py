@@ -237,3 +237,21 @@ def test_a_request_that_is_cancelled_in_the_middle_of_a_step_harms_no_other(rand
     while batch.has_work:
         batch.step()
     assert len(other.future.result(0).completions[0].token_ids) == 3
+
+
+def test_a_prompt_kept_for_waiting_samples_leaves_when_its_request_is_cancelled(random_llm):
+    budget = bytes_for(random_llm, num_rows=1, prompt_tokens=3, new_tokens=1)
+    generator = BatchGenerator(
+        random_llm.model,
+        random_llm.tokenizer,
+        [],
+        cache_bytes=budget,
+        prefixes=PrefixCache(0),
+    )
+    request = Request([1, 2, 3], SamplingParams(n=5, max_tokens=1), 1)
+    generator.add(request)
+    generator.step()  # the only row ends, and four samples wait for its memory
+    assert generator.prompts == [request] and not generator.rows
+    request.cancelled = True
+    generator.step()
+    assert not generator.has_work and not generator.prompts and generator.cache.num_bytes == 0

@@ -420,3 +420,18 @@ def test_float16_that_overflows_says_what_helps(random_folder):
         llm.generate([[1, 2]], params)
     with pytest.raises(ValueError, match=remedy):
         llm.score([1, 2], [3])
+
+
+def test_scoring_that_fails_as_a_whole_leaves_generation_alone(random_folder, monkeypatch):
+    llm = LLM(random_folder)
+
+    def fail(*_) -> None:
+        raise RuntimeError("scoring is broken")
+
+    monkeypatch.setattr("shared.llm.answer_scores", fail)
+    with ThreadPoolExecutor(1) as pool:
+        params = SamplingParams(max_tokens=50, ignore_eos=True)
+        generated = pool.submit(llm.generate, [1, 2, 3], params)
+        with pytest.raises(RuntimeError, match="scoring is broken"):
+            llm.score([1, 2], [3])
+        assert len(generated.result(60)[0].completions[0].token_ids) == 50

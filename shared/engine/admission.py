@@ -23,6 +23,18 @@ class Admission:
         self.sampling_bytes = SAMPLING_BYTES * vocab_size  # per row
         self.waiting: deque[Request] = deque()
 
+    def add(self, request: Request) -> None:
+        """Put a request at the end of the queue."""
+        self.waiting.append(request)
+
+    def remove(self, requests: set[Request]) -> None:
+        """Take these requests out of the queue; those that do not wait are ignored."""
+        self.waiting = deque(request for request in self.waiting if request not in requests)
+
+    def clear(self) -> None:
+        """Empty the queue."""
+        self.waiting.clear()
+
     def check(self, request: Request) -> None:
         """Raise ValueError if not even one row of a request fits."""
         prompt_columns, row_columns = len(request.prompt_ids), request.max_new_tokens

@@ -15,7 +15,6 @@ beyond its own length, and each has random numbers of its own.
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import NamedTuple
 
 import torch
@@ -90,14 +89,14 @@ class BatchGenerator:
         """Queue a request. Raises ValueError if it can never be served."""
         self.check(request)
         self.requests.add(request)
-        self.admission.waiting.append(request)
+        self.admission.add(request)
 
     def abandon(self, error: BaseException) -> None:
         """Give up on everything: every unfinished request gets the error."""
         for request in self.requests:
             request.future.set_exception(error)
         self.requests.clear()
-        self.admission.waiting.clear()
+        self.admission.clear()
         self._clear()
 
     @torch.inference_mode()
@@ -242,8 +241,7 @@ class BatchGenerator:
         request = self.rows[i].request
         if request in self.requests:
             self.requests.discard(request)
-            waiting = self.admission.waiting
-            self.admission.waiting = deque(other for other in waiting if other is not request)
+            self.admission.remove({request})
             request.future.set_exception(error)
         # A NaN that stays behind would reach the next row there: masked, it weighs 0 x NaN.
         self.cache.clear_row(i)
@@ -281,12 +279,11 @@ class BatchGenerator:
         if not cancelled:
             return
         self.requests -= cancelled
-        self.admission.waiting = deque(r for r in self.admission.waiting if not r.cancelled)
+        self.admission.remove(cancelled)
         dropped = {i for i, row in enumerate(self.rows) if row.request.cancelled}
-        if dropped:
-            logits = torch.cat(self.logits)
-            kept = self._drop_rows(dropped)
-            self.logits = [logits[kept]]
+        # Even where no row is dropped: a prompt may have been kept for samples that waited.
+        kept = self._drop_rows(dropped)
+        self.logits = [torch.cat(self.logits)[kept]] if kept else []
 
     def _drop_rows(self, dropped: set[int]) -> list[int]:
         """Drop rows, and the prompts that no row continues; returns the old numbers of the rest."""
