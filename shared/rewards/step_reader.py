@@ -13,7 +13,7 @@ import torch
 
 from shared.decoder.model import Qwen
 from shared.engine.inbox import Inbox
-from shared.engine.prefill import batches_by_length, read, token_logprobs
+from shared.engine.prefill import batches_by_length, read
 from shared.engine.prefix_cache import PrefixCache
 from shared.llm import LLM
 from shared.rewards.interfaces import Scores, Text
@@ -68,6 +68,7 @@ class StepReader:
         if reward_model.separated:
             raise ValueError("a reward model with separators does not read steps as they are")
         self.made_of = reward_model, max_bytes
+        self.reward_model = reward_model
         self.tokenizer, self.head = reward_model.tokenizer, reward_model.score
         decoder = reward_model.model
         with torch.device("meta"):
@@ -135,14 +136,15 @@ class StepReader:
         _, hidden, reused = read(self.model, texts, starts, self.prefixes)
         states = torch.cat(hidden)  # [new tokens of all nodes, hidden]
         following = [token for each in batch for token in [*each.ids[each.start + 1 :], 0]]
-        log_p = self.model.lm_head(states).float().log_softmax(dim=-1)  # [new tokens, V]
-        surprise = token_logprobs(log_p, torch.tensor(following, device=self.model.device)).tolist()
+        tokens = torch.tensor(following, device=self.model.device)
+        surprise = self.reward_model.token_logprobs(states, tokens).tolist()
         ends = [*itertools.accumulate(map(len, hidden))]
         for each, end in zip(batch, ends):  # nothing follows the last token
             each.likelihood += sum(surprise[end - len(each.ids) + each.start : end - 1])
             self.known[each.node] = each.ids, each.likelihood
-        likelihoods = states.new_tensor([[each.likelihood] for each in batch])
-        features = torch.cat([states[[end - 1 for end in ends]], likelihoods], dim=-1)
+        likelihoods = torch.tensor([each.likelihood for each in batch], device=states.device)
+        at_ends = states[[end - 1 for end in ends]]
+        features = self.reward_model.head_features(at_ends, likelihoods)
         scores = self.head(features)[:, 0].float().sigmoid().tolist()
         new = (len(ids) - count for ids, count in zip(texts, reused))
         return {each.node: both for each, both in zip(batch, zip(scores, new))}
