@@ -20,11 +20,11 @@ study.py compares the methods.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import replace
 
 from ch01_cot.budget import budget_forcing, thinking
 from ch01_cot.decoding import cot_decoding
+from ch01_cot.flags import at_least, number_of_samples
 from ch01_cot.replies import ANSWER_TOKENS, GREEDY, continue_reply, solution_of
 from shared import LLM, Completion, Problem, SamplingParams, Solution, prompts
 from shared.evaluation.cli import add_common_flags, run
@@ -91,24 +91,6 @@ METHODS = {  # name on the command line: the function, and its own flags
     "budget-forcing": (budget_forcing, ("waits", "budget")),
     "thinking": (thinking, ("budget",)),
 }
-
-
-def number_of_samples(method: str, n: int | None) -> int:
-    """What --n means: given, the number itself; not given, 1, or 10 branches of cot-decoding."""
-    if n is not None:
-        return n
-    return 10 if method == "cot-decoding" else 1
-
-
-def at_least(smallest: int) -> Callable[[str], int]:
-    """A flag's value as a whole number that is not below `smallest`."""
-
-    def convert(text: str) -> int:
-        if not text.removeprefix("-").isdecimal() or int(text) < smallest:
-            raise argparse.ArgumentTypeError(f"{text} is not a whole number from {smallest} on")
-        return int(text)
-
-    return convert
 
 
 def parse_args() -> argparse.Namespace:

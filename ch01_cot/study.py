@@ -13,8 +13,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ch01_cot.cot import GREEDY, METHODS, at_least, number_of_samples
+from ch01_cot.cot import GREEDY, METHODS
 from ch01_cot.figures import plot_methods
+from ch01_cot.flags import at_least, number_of_samples
 from shared.errors import UserError, setting_up
 from shared.evaluation.cli import add_common_flags, evaluate_as_told, friendly_errors
 from shared.evaluation.evaluate import Evaluation, compare, load_evaluation
