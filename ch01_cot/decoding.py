@@ -1,4 +1,4 @@
-"""CoT-decoding: find a chain of thought that nobody asked for (Wang & Zhou 2024)."""
+"""CoT-decoding: find a chain of thought without asking for one (Wang & Zhou 2024)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def cot_decoding(
     params: SamplingParams = GREEDY,
     instruction: str = prompts.DIRECT,
 ) -> Solution:
-    """Find a chain of thought that nobody asked for (Wang & Zhou 2024, CoT-decoding).
+    """Find a chain of thought without asking for one (Wang & Zhou 2024, CoT-decoding).
 
     Branch on the n likeliest first tokens (at most 20), continue each, and take the answer whose
     branches add up to the highest confidence (the paper's "weighted aggregation").

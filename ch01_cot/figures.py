@@ -132,7 +132,7 @@ def plot_confidences(groups: dict[str, tuple[list[float], list[float]]]) -> Figu
 
 
 def plot_methods(rows: list[dict], title: str) -> Figure:
-    """One bar per method with its 95% interval, and its generated tokens per problem beside it.
+    """One bar per method with its 95% interval, and its generated tokens per problem next to it.
 
     A row is {name, accuracy, low, high, tokens_per_problem} (`Evaluation.row`).
     """
