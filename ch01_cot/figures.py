@@ -21,7 +21,7 @@ def box(ax: Axes, x: float, text: str, y: float, width: float, color: str) -> No
     """A rounded box of height 0.5 with centered text; (x, y) is its lower left corner."""
     shape = FancyBboxPatch((x, y), width, 0.5, boxstyle="round,pad=0.04", facecolor=color)
     ax.add_patch(shape)
-    text_color = "black" if color == GREY else "white"
+    text_color = "white" if color == DIRECT else "black"
     ax.text(x + width / 2, y + 0.25, text, ha="center", va="center", color=text_color, fontsize=9.5)
 
 
