@@ -2,15 +2,19 @@
 
 import json
 import math
+import random
 import re
 import shutil
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import nbformat
 import pytest
 from scipy.stats import beta
 from scripts import run_script, start_script
+from wrong_answers.ch02 import RIGHT, WRONG
 
 from ch02_self_consistency import deepconf, rules, study
 from ch02_self_consistency import self_consistency as chapter
@@ -452,3 +456,47 @@ def test_a_user_error_is_told(tmp_path):
 
 def test_defaults_are_those_of_the_book():
     assert chapter.SAMPLING == SamplingParams(temperature=0.6, max_tokens=700)
+
+
+# --- The exercises --------------------------------------------------------------------------------
+
+
+def exercise(check):
+    return check.__name__.removeprefix("check_")
+
+
+def names(cases):
+    return [f"{exercise(check)}: {function.__name__}" for check, function, *_ in cases]
+
+
+@pytest.mark.parametrize(("check", "answer"), RIGHT, ids=names(RIGHT))
+def test_a_right_answer_passes_in_any_style(check, answer, capsys):
+    check(answer)
+    assert capsys.readouterr().out.startswith("Exercise ")
+
+
+@pytest.mark.parametrize(("check", "answer", "message"), WRONG, ids=names(WRONG))
+def test_a_wrong_answer_is_rejected_with_a_message_that_helps(check, answer, message):
+    state = random.getstate()
+    with pytest.raises(AssertionError, match=re.escape(message)):
+        check(answer)
+    assert random.getstate() == state, "a check must leave the global random numbers alone"
+
+
+def test_every_exercise_is_tried_with_wrong_answers_and_is_in_the_notebook():
+    tried = Counter(exercise(check) for check, *_ in WRONG)
+    assert len(tried) == 7 and min(tried.values()) >= 8
+    assert tried.keys() == {exercise(check) for check, _ in RIGHT}
+    exercises = nbformat.read(SCRIPT.with_name("exercises.ipynb"), as_version=4)
+    code = "\n".join(cell.source for cell in exercises.cells)
+    for name in tried:
+        assert f"def {name}(" in code and f"checks.check_{name}({name})" in code
+
+
+def test_an_exercise_that_is_not_written_yet_is_told_so():
+    def empty(*arguments, **options):
+        raise NotImplementedError
+
+    for check in {check for check, *_ in WRONG}:
+        with pytest.raises(AssertionError, match="empty is not written yet"):
+            check(empty)
