@@ -24,6 +24,11 @@ def answers_of(samples: list[Sample]) -> list[str | None]:
     return [sample.answer for sample in samples]
 
 
+def share_of_leader(samples: list[Sample]) -> float:
+    """The agreement of some samples: the share that votes for the most frequent answer."""
+    return max(count_votes(answers_of(samples)).values(), default=0) / len(samples)
+
+
 def by_probability(samples: list[Sample], per_token: bool = False) -> str | None:
     """`weighted_self_consistency` with the weight "probability" or "probability per token"."""
     totals = [s.measures["logprob"] / (s.num_tokens if per_token else 1) for s in samples]

@@ -208,12 +208,8 @@ def study(vote: Evaluation, greedy: Evaluation | None, name: str | None, chapter
     save_result(chapter, name, content)
     use_style()
     figure, axes = plt.subplots()
-    temperature = settings["temperature"]
-    plot_accuracy_against_n({temperature: pool}, axes, ceiling=temperature)
-    if greedy:
-        axes.axhline(greedy.accuracy, color="#000000", linestyle="--", label="greedy")
-    axes.set_title(f"{title}; bands: 95% intervals")
-    axes.legend()
+    plot_accuracy_against_n(pool, axes, greedy.accuracy if greedy else None)
+    axes.set_title(f"{title}; bands: 95% intervals", fontsize=11)
     save_figure(figure, chapter / "results" / f"{name}.png")
     print(f"wrote {write_results(chapter)}")
 
