@@ -8,6 +8,7 @@ from statistics import fmean
 
 import torch
 from matplotlib.axes import Axes
+from matplotlib.ticker import MultipleLocator, PercentFormatter
 from torch import Tensor
 
 from ch02_self_consistency.rules import mean_and_half, passes, share_of_leader
@@ -50,7 +51,7 @@ def plot_accuracy_against_n(
     name_line(axes, sizes[-1], fmean(lists[-1]), "majority of n", COLORS["majority"])
     if greedy is not None:
         axes.axhline(greedy, color=COLORS["greedy"], linewidth=1.2)
-        place = {"xytext": (8, 7), "textcoords": "offset points", "va": "center"}
+        place = {"xytext": (8, -8), "textcoords": "offset points", "va": "center"}
         axes.annotate("greedy", (sizes[-1], greedy), color=COLORS["greedy"], **place)
     axes.set_xscale("log", base=2, subs=[])
     axes.set_xticks(sizes, [str(n) for n in sizes])
@@ -145,7 +146,9 @@ def plot_stopping(
             )
     axes.set(xlabel="generated tokens per problem", xlim=(0, None), ylabel="accuracy")
     axes.set_title("Stopping early; labels: threshold (adaptive) or size (fixed)")
-    axes.yaxis.set_major_formatter(lambda y, _: f"{y:.0%}")
+    axes.margins(y=0.12)
+    axes.yaxis.set_major_locator(MultipleLocator(0.05))
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
     axes.legend(loc="lower right")
 
 
