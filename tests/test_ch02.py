@@ -192,6 +192,22 @@ def test_stopping_is_compared_with_the_full_vote_in_the_same_orders():
     assert rows["sure to 0.95"]["saved"] < rows["sure to 0.8"]["saved"] < 0.5
 
 
+def test_the_note_on_stopping_says_why_the_full_vote_differs_in_random_orders():
+    pool = [pooled(*"4343"), pooled(*"3434"), pooled(*"4443"), pooled(*"4343")]
+    assert [study.is_tied(problem.samples) for problem in pool] == [True, True, False, True]
+    rules_rows, stopping = study.compare_rules(pool), study.compare_stopping(pool)
+    (full,) = (row for row in stopping if row["name"] == "all 4")
+    text = study.stopping_table(stopping, rules_rows, ties=3)
+    assert f"right in {full['accuracy']:.3f} here and in 0.750 in the table above" in text
+    assert full["accuracy"] != 0.75 and "3 of the problems end in a tie" in text
+    assert study.is_tied(pooled(None, "4").samples) is study.is_tied(pooled(None).samples) is False
+
+
+def test_agreement_is_the_share_of_all_samples():
+    assert rules.share_of_leader(pooled("4", "4.0", "3", None).samples) == 0.5
+    assert rules.share_of_leader(pooled(None, None).samples) == 0
+
+
 def test_the_best_share_keeps_one_at_least_and_ties():
     assert deepconf.best_share([1.0, 4.0, 3.0, 2.0], 0.5) == [False, True, True, False]
     assert deepconf.best_share([1.0, 4.0, 3.0], 0.01) == [False, True, False]
