@@ -135,9 +135,10 @@ def say_what_holds() -> None:
 
 
 def evaluate_on_tasks(
-    technique: Technique, args: argparse.Namespace, tasks: list[CodeTask]
+    technique: Technique, args: argparse.Namespace, tasks: list[CodeTask], kind: str
 ) -> Evaluation:
-    """Evaluate as the flags say. Technique is called with n, params and the hidden tests."""
+    """Evaluate as the flags say. The technique is called with n, params and the hidden tests; the
+    settings record what `kind` of run this is."""
     say_what_holds()
     with setting_up():
         params, llm = sampling_params(args), load_llm(args)
@@ -146,7 +147,7 @@ def evaluate_on_tasks(
         llm,
         code_problems(tasks),
         out=args.out,
-        settings=told(args) | {"tests": fingerprint(tasks)},
+        settings=told(args) | {"tests": fingerprint(tasks), "kind": kind},
         num_threads=args.threads,
     )
 
@@ -159,7 +160,7 @@ def main() -> None:
     with friendly_errors():
         tasks = chosen_tasks(args)
         technique = partial(draw_and_grade, verifier=UnitTests(tasks))
-        evaluation = evaluate_on_tasks(technique, args, tasks)
+        evaluation = evaluate_on_tasks(technique, args, tasks, kind="code draws")
     print_result(evaluation, None if args.base_url else model_config(args.model))
     if evaluation.total_failure:
         raise SystemExit(1)
