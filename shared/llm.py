@@ -20,8 +20,7 @@ from shared.decoder.model import Qwen
 from shared.decoder.sampler import SamplingParams
 from shared.engine.fast_paths import speed_up
 from shared.engine.generator import BatchGenerator
-from shared.engine.inbox import Inbox
-from shared.engine.model_thread import MODEL_THREAD
+from shared.engine.model_thread import MODEL_THREAD, Inbox
 from shared.engine.prefill import Measure, token_certainties, token_logprobs
 from shared.engine.prefix_cache import PrefixCache
 from shared.engine.request import Request
@@ -237,34 +236,58 @@ class LLM:
             self._inbox.put(request)
         try:
             return [wait_for(request.future) for request in requests]
-        finally:
+        except BaseException:  # one failed, or Ctrl-C: nobody waits for the others any more
             for request in requests:
                 request.cancelled = True
+            raise
 
     def _take_turn(self, arrived: list[Request | ScoreRequest | Cancel]) -> bool:
         """In the model thread: take in what has arrived and advance the batch by one token.
 
         Returns whether anything is left to do.
         """
+        arrived = self._without_cancelled(arrived)
+        self._score([work for work in arrived if isinstance(work, ScoreRequest)])
+        self._generate([work for work in arrived if isinstance(work, Request)])
+        return self._batch.has_work
+
+    def _without_cancelled(self, arrived: list[Request | ScoreRequest | Cancel]) -> list:
+        """Give up on everything that came before the last `Cancel`; returns what came after."""
         cancels = [i for i, work in enumerate(arrived) if isinstance(work, Cancel)]
-        if cancels:
-            error = CancelledError(CANCELLED)
-            self._batch.abandon(error)
-            for work in arrived[: cancels[-1]]:
-                if not isinstance(work, Cancel):
-                    work.future.set_exception(error)
-            arrived = arrived[cancels[-1] + 1 :]
-        scores = [work for work in arrived if isinstance(work, ScoreRequest)]
-        answer_scores(self.model, scores, self._prefixes)
+        if not cancels:
+            return arrived
+        error = CancelledError(CANCELLED)
+        self._batch.abandon(error)
+        fail(
+            [work for work in arrived[: cancels[-1]] if not isinstance(work, Cancel)],
+            error,
+        )
+        return arrived[cancels[-1] + 1 :]
+
+    def _score(self, requests: list[ScoreRequest]) -> None:
+        """Answer scoring requests; if that fails, only they get the error."""
         try:
-            for work in arrived:
-                if isinstance(work, Request):
-                    self._batch.add(work)
+            answer_scores(self.model, requests, self._prefixes)
+        except BaseException as error:  # generations in flight go on
+            fail(requests, error)
+
+    def _generate(self, requests: list[Request]) -> None:
+        """Add requests to the batch and advance it by one token; if that fails, all are told."""
+        try:
+            for request in requests:
+                self._batch.add(request)
             if self._batch.has_work:
                 self._batch.step()
         except BaseException as error:  # whoever waits gets the error, and the thread goes on
             self._batch.abandon(error)
-        return self._batch.has_work
+            fail(requests, error)
+
+
+def fail(requests: list[Request | ScoreRequest], error: BaseException) -> None:
+    """Give the error to everyone who still waits for one of these requests."""
+    for request in requests:
+        if not request.future.done():
+            request.future.set_exception(error)
 
 
 def possible_stop(text: str, stops: tuple[str, ...]) -> int:

@@ -56,7 +56,7 @@ from shared.rewards import step_reader
 from shared.rewards.judge import judge as shared_judge
 from shared.rewards.process_reward import ProcessRewardModel
 from shared.rewards.scorers import Reward
-from shared.rewards.step_reader import StepReader
+from shared.rewards.step_reader import Call, StepReader
 
 SCRIPT = Path(chapter.__file__)
 METHODS = {name: method for name, (method, _) in chapter.METHODS.items()}
@@ -844,6 +844,30 @@ def test_a_whole_solution_can_be_read_at_once(tiny, reward_model):
     scores, _ = StepReader(reward_model).score(tiny, problem.question, nodes)
     steps = reward_model.step_scores(problem.question, [node.text for node in nodes])
     assert scores == pytest.approx([each[-1] for each in steps], abs=1e-3)
+
+
+def test_a_step_that_cannot_be_read_fails_alone(tiny, reward_model, monkeypatch):
+    """Calls that wait at the same time share a batch, but not each other's errors."""
+    reader, real = StepReader(reward_model), StepReader.read_batch
+    fine, broken, overflowing = (
+        Call("One and one?", [Node([], f"Plan: in order.\n{text}\n")])
+        for text in ("1+1=2", "1+1=3", "1+1=4")
+    )
+    empty = Call("One and one?", [])
+
+    def read_batch(self, batch):
+        if any(each.node is broken.nodes[0] for each in batch):
+            raise RuntimeError("cannot be read")
+        scores = real(self, batch)
+        bad = overflowing.nodes[0]
+        return scores | ({bad: (math.nan, 1)} if bad in scores else {})
+
+    monkeypatch.setattr(StepReader, "read_batch", read_batch)
+    reader.work([fine, broken, overflowing, empty])
+    (score,) = fine.future.result(0).scores
+    assert 0 < score < 1 and empty.future.result(0).scores == []
+    assert "cannot be read" in str(broken.future.exception(0))
+    assert isinstance(overflowing.future.exception(0), ValueError)
 
 
 def test_a_worker_elsewhere_can_have_the_reader(tiny, reward_model):
