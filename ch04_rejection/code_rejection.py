@@ -27,7 +27,6 @@ from shared.evaluation.cli import (
     add_common_flags,
     friendly_errors,
     load_llm,
-    model_config,
     print_result,
     sampling_params,
     told,
@@ -161,7 +160,7 @@ def main() -> None:
         tasks = chosen_tasks(args)
         technique = partial(draw_and_grade, verifier=UnitTests(tasks))
         evaluation = evaluate_on_tasks(technique, args, tasks, kind="code draws")
-    print_result(evaluation, None if args.base_url else model_config(args.model))
+    print_result(evaluation, args)
     if evaluation.total_failure:
         raise SystemExit(1)
 

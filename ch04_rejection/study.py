@@ -48,7 +48,6 @@ from shared.evaluation.cli import (
     evaluate_as_told,
     friendly_errors,
     load_reward_model,
-    model_config,
     print_result,
 )
 from shared.evaluation.evaluate import Evaluation, load_evaluation
@@ -155,7 +154,7 @@ def sample(args: argparse.Namespace) -> Evaluation:
 def finished(evaluation: Evaluation, args: argparse.Namespace) -> Evaluation:
     """The evaluation itself. If a question failed, its result is printed and the program ends."""
     if evaluation.num_errors:
-        print_result(evaluation, None if args.base_url else model_config(args.model))
+        print_result(evaluation, args)
         raise SystemExit(1)
     return evaluation
 
@@ -187,7 +186,7 @@ def report(
         save_figure(figure, args.chapter / "results" / f"{name}.png")
     print(f"wrote {write_results(args.chapter)}")
     if not pool:
-        print_result(evaluation, None if args.base_url else model_config(args.model))
+        print_result(evaluation, args)
 
 
 # --- The command line -----------------------------------------------------------------------------

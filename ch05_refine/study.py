@@ -34,7 +34,6 @@ from shared.evaluation.cli import (
     add_common_flags,
     evaluate_as_told,
     friendly_errors,
-    model_config,
     print_result,
 )
 from shared.evaluation.evaluate import Evaluation, load_evaluation
@@ -257,7 +256,7 @@ def main() -> None:
     if args.records:
         print(evaluation.summary_line())
         return
-    print_result(evaluation, None if args.base_url else model_config(args.model))
+    print_result(evaluation, args)
     if evaluation.num_errors:
         raise SystemExit(1)
 

@@ -89,6 +89,11 @@ class LLM:
         )
         self._inbox: Inbox[Request | ScoreRequest | Cancel] = Inbox(self._take_turn)
 
+    @property
+    def max_positions(self) -> int:
+        """The most tokens that a prompt and its completion have together: the model's context."""
+        return self.model.config.max_positions
+
     def generate(
         self, prompts: Prompt | list[Prompt], params: SamplingParams | None = None
     ) -> list[RequestOutput]:

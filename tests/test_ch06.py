@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from scripts import run_script, start_script
@@ -88,7 +87,7 @@ class ToyLLM:
 
     def __init__(self, steps, max_positions: int = 100_000) -> None:
         self.steps, self.tokenizer, self.calls = steps, ToyTokenizer(), []
-        self.model = SimpleNamespace(config=SimpleNamespace(max_positions=max_positions))
+        self.max_positions = max_positions
 
     def generate(self, texts, params):
         self.calls.append(([self.reply(ids) for ids in texts], params))

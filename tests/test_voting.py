@@ -103,7 +103,7 @@ class FakeLLM:
     def __init__(self, *answers: str) -> None:
         self.completions = completions_of(*answers)
         self.tokenizer = SimpleNamespace(encode_chat=lambda *a, **k: [1], encode=lambda text: [1])
-        self.model = SimpleNamespace(config=SimpleNamespace(max_positions=99))
+        self.max_positions = 99
 
     def chat(self, messages, params, *, enable_thinking=True):
         return [RequestOutput([1], self.completions[: params.n], Cost())]
