@@ -29,7 +29,6 @@ COLORS = {
     "length": "#e377c2",
     "likelihood": "#bcbd22",
     "certainty": "#8c6d31",
-    "coin": "#000000",
 }
 SIZES = (1, 2, 4, 8, 16, 32)
 TITLES = {  # what the axis of a histogram shows
@@ -183,10 +182,13 @@ def plot_scorers(pool: list[PooledProblem], measures: Sequence[str], title: str)
     return figure
 
 
-def plot_ways(pool: list[PooledProblem], ways: dict[str, Choose], title: str) -> Figure:
-    """Accuracy of some rules against n; each name is a key of COLORS."""
+def plot_ways(
+    pool: list[PooledProblem], ways: dict[str, Choose], one_sample: float, title: str
+) -> Figure:
+    """Accuracy of some rules against n, and of one sample; each name is a key of COLORS."""
     figure, axes = plt.subplots(figsize=(7.5, 4.4))
-    ends = {}
+    ends = {"one sample": (one_sample, COLORS["one sample"])}
+    axes.axhline(one_sample, color=COLORS["one sample"], linewidth=1.2)
     for name, way in ways.items():
         style = "--" if name == "majority vote" else "-"
         ends[name] = plot_curve(axes, pool, way, name, COLORS[name], style), COLORS[name]
