@@ -1,10 +1,10 @@
-"""Best-of-N: sample n solutions, score each of them, and answer as the scores say.
+"""Best-of-N: sample n solutions, score each of them, and choose the answer by the scores.
 
     python ch03_best_of_n/best_of_n.py --scorer reward --method weighted
     python ch03_best_of_n/best_of_n.py --scorer judge --method best --n 4
 
-The answer is that of the highest score ("best") or the one whose scores add up to the most
-("weighted"). The scorers are in shared/rewards/scorers.py; study.py compares them.
+"best" takes the answer with the highest score, "weighted" the answer whose scores add up to the
+most. The scorers are in shared/rewards/scorers.py; study.py compares them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every scorer says of pooled samples: noted while sampling, read off the pool afterwards.
+"""The score of every pooled sample by every scorer: recorded while sampling, read from the pool.
 
 evaluation = evaluate(partial(sample_and_measure, n=8, params=PARAMS, reward_model=model), ...)
 pool = to_pool(evaluation)
@@ -25,7 +25,7 @@ MEASURES = (*OWN_MEASURES, *(f"reward_{aggregate}" for aggregate in AGGREGATES))
 def sample_and_measure(
     llm: LLM, problem: Problem, *, n: int, params: SamplingParams, reward_model: ProcessRewardModel
 ) -> Solution:
-    """Sample n solutions and note what every scorer says of each; answer with their majority."""
+    """Sample n solutions and record all scores of each; answer with their majority."""
     solution = sample_pool(llm, problem, n=n, params=params)  # notes certainty and judge
     completions = solution.completions
     steps = reward_model.step_scores(problem.question, [c.text for c in completions])
@@ -64,15 +64,15 @@ def ranked_by(measure: str, choose: Callable = best_answer) -> Choose:
 
 
 def oracle(samples: list[Sample]) -> str | None:
-    """A right answer if there is one: no choice among these samples can do better (pass@n)."""
+    """A right answer if any sample has one: no choice can do better (pass@n)."""
     return next((sample.answer for sample in samples if sample.is_right), None)
 
 
 def auc_within(pool: list[PooledProblem], measure: str) -> float:
     """Probability that a right solution scores above a wrong one of the same problem.
 
-    Across problems a scorer also gets credit for telling easy problems from hard ones, which does
-    not help to choose among the solutions of one. Not a number where no problem has both kinds.
+    Across problems a scorer also gets credit for telling easy problems from hard ones. That does
+    not help to choose among the samples of one problem. NaN if no problem has both kinds.
     """
     won = pairs = 0.0
     for problem in pool:

@@ -1,4 +1,4 @@
-"""Compare all scorers and both ways to choose, on one pool of samples.
+"""Compare all scorers, and both ways to choose, on one pool of samples.
 
     python ch03_best_of_n/study.py --limit 400 --n 16    # samples, then compares every scorer
     python ch03_best_of_n/study.py --pool shared/pools/qwen2.5-coder-0.5b_gsm_symbolic.jsonl
@@ -45,7 +45,7 @@ CHAPTER = Path(__file__).parent
 
 def compare_scorers(pool: list[PooledProblem], measures: tuple[str, ...] = MEASURES) -> list[dict]:
     """One row for each way to choose among all samples of a pool: accuracy with its interval, and
-    the paired difference to the vote on the same samples. `auc` is None where there is none."""
+    the paired difference to the vote on the same samples. `auc` is None where it is undefined."""
     n, total = len(pool[0].samples), len(pool)
     ways = {("majority vote", ""): majority, (f"oracle: pass@{n}", ""): oracle}
     for measure in measures:

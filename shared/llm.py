@@ -64,7 +64,7 @@ class LLM:
 
         `cache_bytes` bounds the keys and values of what is being generated, and so how many
         completions live at once (the others wait); by default it is half of the memory that is
-        free. `prefix_cache_bytes` bounds those of earlier texts, kept in case that another text
+        free. `prefix_cache_bytes` bounds those of earlier texts, kept in case another text
         begins alike; by default 256 MiB, or an eighth of what is free if that is less, and 0
         switches it off. A search with a large model may want more.
         """
@@ -119,7 +119,7 @@ class LLM:
         """Reply to one chat or to a list of them; what users wrote never becomes a special token.
 
         Returns one RequestOutput a chat, as `generate` does. `enable_thinking` is for Qwen3; with
-        `continue_final_message` the model goes on with the assistant's message that ends the chat.
+        `continue_final_message` the model continues the assistant's message that ends the chat.
         """
         params = params or SamplingParams()
         chats = [messages] if messages and isinstance(messages[0], dict) else messages
@@ -208,7 +208,7 @@ class LLM:
     def _check_ids(self, ids: list[int]) -> None:
         vocab_size = self.model.config.vocab_size
         if not ids:
-            raise ValueError("the prompt is empty: a model needs at least one token to go on from")
+            raise ValueError("the prompt is empty: a model needs at least one token to continue")
         if outside := [i for i in ids if not 0 <= i < vocab_size]:
             raise ValueError(f"token ids {outside[:5]} are not within 0..{vocab_size - 1}")
 
@@ -218,7 +218,7 @@ class LLM:
         if len(ids) >= config.max_positions:
             raise ValueError(
                 f"the prompt has {len(ids)} tokens, but the context of {self.name} is "
-                f"{config.max_positions} and one place at least must be left to generate into"
+                f"{config.max_positions} and at least one position must be left for new tokens"
             )
 
     def _request(
@@ -236,7 +236,7 @@ class LLM:
             self._inbox.put(request)
         try:
             return [wait_for(request.future) for request in requests]
-        except BaseException:  # one failed, or Ctrl-C: nobody waits for the others any more
+        except BaseException:  # one failed, or Ctrl-C: the others are no longer wanted
             for request in requests:
                 request.cancelled = True
             raise
@@ -268,7 +268,7 @@ class LLM:
         """Answer scoring requests; if that fails, only they get the error."""
         try:
             answer_scores(self.model, requests, self._prefixes)
-        except BaseException as error:  # generations in flight go on
+        except BaseException as error:  # generations in flight continue
             fail(requests, error)
 
     def _generate(self, requests: list[Request]) -> None:
@@ -278,7 +278,7 @@ class LLM:
                 self._batch.add(request)
             if self._batch.has_work:
                 self._batch.step()
-        except BaseException as error:  # whoever waits gets the error, and the thread goes on
+        except BaseException as error:  # the callers get the error, and the thread continues
             self._batch.abandon(error)
             fail(requests, error)
 

@@ -7,17 +7,20 @@ import math
 import re
 import shutil
 import subprocess
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 import transformers
 from safetensors.torch import save_file
 from scripts import run_script, start_script
+from wrong_answers.ch03 import RIGHT, WRONG
 
 from ch03_best_of_n import best_of_n as chapter
-from ch03_best_of_n import measures, study
+from ch03_best_of_n import checks, measures, study
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems
 from shared.evaluation.evaluate import evaluate
 from shared.evaluation.pool import PooledProblem, Sample, accuracy_at, majority, to_pool
@@ -341,6 +344,42 @@ def test_products_of_many_steps_survive_the_records(tiny):
     read = sum(record.scored_tokens for record in evaluation.records)
     generated = sum(record.generated_tokens for record in evaluation.records)
     assert read == generated + 2 * 4  # the reward model, and two tokens of the judge each
+
+
+# --- The exercises --------------------------------------------------------------------------------
+
+
+def names(cases: list[tuple]) -> list[str]:
+    return [f"{check.__name__}: {function.__name__}" for check, function, *_ in cases]
+
+
+@pytest.mark.parametrize(("check", "answer"), RIGHT, ids=names(RIGHT))
+def test_right_answers_pass(check, answer, capsys):
+    check(answer)
+    assert "is right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("check", "answer", "message"), WRONG, ids=names(WRONG))
+def test_wrong_answers_are_rejected_with_words_that_help(check, answer, message):
+    with pytest.raises(AssertionError, match=re.escape(message)):
+        check(answer)
+
+
+def test_every_exercise_has_eight_wrong_answers_and_two_right_ones():
+    cells = nbformat.read(SCRIPT.with_name("exercises.ipynb"), as_version=4).cells
+    called = re.findall(r"checks\.(\w+)\(", "\n".join(cell.source for cell in cells))
+    wrong, right = (Counter(check.__name__ for check, *_ in each) for each in (WRONG, RIGHT))
+    assert len(called) == 6
+    for name in called:
+        assert wrong[name] >= 8 and right[name] >= 2
+
+
+def test_an_unsolved_exercise_says_so():
+    def expected_best_of_n(scores, is_right, n):
+        raise NotImplementedError
+
+    with pytest.raises(AssertionError, match="not written yet"):
+        checks.check_expected_best_of_n(expected_best_of_n)
 
 
 # --- The script, for real -------------------------------------------------------------------------

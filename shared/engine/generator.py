@@ -39,7 +39,7 @@ LENGTH, LOOP, STOP, OVERFLOW = "length", "loop", "stop", "overflow"
 
 
 class Chosen(NamedTuple):
-    """The next token of every row, and what is known about it; [rows] each."""
+    """The next token of every row, its log-probability and its certainty; [rows] each."""
 
     tokens: Tensor
     logprobs: Tensor
@@ -283,7 +283,7 @@ class BatchGenerator:
         return completions
 
     def _drop_cancelled(self) -> None:
-        """Forget requests that nobody waits for any more."""
+        """Forget the requests that were cancelled."""
         cancelled = {request for request in self.requests if request.cancelled}
         if not cancelled:
             return

@@ -52,7 +52,7 @@ class ModelThread:
                 return False
             try:
                 future.set_result(function())
-            except BaseException as error:  # whoever waits gets it, and the thread goes on
+            except BaseException as error:  # the caller gets it, and the thread continues
                 future.set_exception(error)
             return False
 
@@ -65,7 +65,7 @@ class ModelThread:
     def repeat(self, task: Callable[[], bool]) -> None:
         """Call `task` in turn with others for as long as it returns True.
 
-        It should not raise: nobody is there to be told, so it is logged, and not called again.
+        It should not raise: an error has no caller to go to. It is logged, and the task is dropped.
         """
         with self._lock:
             if self._thread is None:

@@ -1,4 +1,4 @@
-"""Reading given texts: prompts before generation, and completions whose probability is asked.
+"""Reading given texts: prompts before generation, and completions to be scored.
 
 Texts are read in batches, padded on the right; what a `PrefixCache` knows of them is not read.
 """

@@ -34,7 +34,7 @@ class Node(Text, Protocol):
 
 @dataclass(eq=False)
 class Call:
-    """Nodes that somebody wants scored; `future` receives their scores and the cost."""
+    """Nodes to be scored; `future` receives their scores and the cost."""
 
     question: str
     nodes: Sequence[Node]
@@ -123,7 +123,7 @@ class StepReader:
         return found | self.read_all([each for each in unread if each.node not in found])
 
     def unread(self, question: str, node: Node) -> Unread:
-        """What there is to read for a node."""
+        """The part of a node that has not been read."""
         ids, ends = encode_steps(self.tokenizer, question, node.text)
         for ancestor in reversed(node.path[:-1]):
             known, likelihood = self.known.get(ancestor, ([], 0.0))
