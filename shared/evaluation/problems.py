@@ -49,7 +49,7 @@ GSM8K_SHA256 = {
 }
 
 SCORER_SECONDS = 5.0  # for one answer; it includes making the task's data set
-scorers = Helper("gym_worker.py", SCORER_SECONDS)
+gym_grader = Helper("gym_worker.py", SCORER_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -358,7 +358,7 @@ def grade(problem: Problem, predicted: str | None) -> bool | None:
         return compare_answers(predicted, problem.answer)
     task, metadata = problem.source.removeprefix("gym:"), repr(problem.metadata)
     verdicts = (
-        scorers.ask(task, problem.question, problem.answer, metadata, spelling)
+        gym_grader.ask(task, problem.question, problem.answer, metadata, spelling)
         for spelling in dict.fromkeys((predicted, without_tex(predicted)))
     )
     return any_of(verdicts)
