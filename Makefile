@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint
+.PHONY: demo test test-all lint book
 
 demo: .venv/installed
 	$(BIN)/python ch07_combine/ladder.py
@@ -15,6 +15,12 @@ test: .venv/installed-dev
 
 test-all: .venv/installed-dev
 	$(PYTEST)
+
+# The tour, the chapters, exercises and the glossary as a website: build/_build/html/index.html
+book: .venv/installed-dev
+	PYTHONPATH=shared/book $(BIN)/jupyter-book build . --all --config shared/book/_config.yml \
+		--toc shared/book/_toc.yml --path-output build
+	$(BIN)/python shared/book/check.py build/_build/html
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -1,11 +1,11 @@
 """Compare every method with the direct answer, on the same problems.
 
-    python ch01_cot/study.py --limit 400                   # every method but thinking
+    python ch01_cot/study.py --limit 400                   # the methods of cot.py
     python ch01_cot/study.py --runs direct=FILE.jsonl cot=FILE.jsonl    # what cot.py --out wrote
     python ch01_cot/study.py --tables                      # only RESULTS.md, from results/*.json
 
-Prints a table and writes it to results/NAME.json, draws accuracy against tokens in
-results/NAME.png, and makes RESULTS.md from all results.
+Prints a table and writes it to results/NAME.json, draws accuracy and tokens in results/NAME.png,
+and makes RESULTS.md from all results.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
-
 from ch01_cot.cot import GREEDY, METHODS
+from ch01_cot.figures import plot_methods
+from ch01_cot.flags import at_least, number_of_samples
 from shared.errors import UserError, setting_up
 from shared.evaluation.cli import add_common_flags, evaluate_as_told, friendly_errors
 from shared.evaluation.evaluate import Evaluation, compare, load_evaluation
-from shared.evaluation.plots import plot_accuracy_against_tokens, save_figure, use_style
+from shared.evaluation.plots import save_figure, use_style
 from shared.evaluation.results import markdown_table, save_result, with_interval, write_page
 
 CHAPTER = Path(__file__).parent
@@ -48,14 +47,6 @@ def print_comparison(evaluations: dict[str, Evaluation]) -> None:
             f"{row['tokens_per_problem']:>16.0f}{evaluations[row['name']].seconds:>9.1f}  "
             f"{with_interval(row['gain'], row['gain_low'], row['gain_high'], sign='+')}"
         )
-
-
-def plot_all(evaluations: dict[str, Evaluation], title: str) -> Figure:
-    """Every method: accuracy against generated tokens."""
-    figure, axes = plt.subplots(figsize=(7.5, 4.5))
-    plot_accuracy_against_tokens([e.row(name) for name, e in evaluations.items()], axes)
-    axes.set_title(title)
-    return figure
 
 
 def section(content: dict) -> str:
@@ -100,7 +91,7 @@ def run_methods(args: argparse.Namespace) -> dict[str, Evaluation]:
     n, out = args.n, args.out and Path(args.out)
     evaluations = {}
     for name in STUDIED:
-        args.n = n or (10 if name == "cot-decoding" else 1)
+        args.n = 1 if name == "prefilled" else number_of_samples(name, n)  # it has one reply
         args.out = out and out.with_stem(f"{out.stem}_{name}")
         evaluations[name] = evaluate_as_told(METHODS[name][0], args, {})
     return evaluations
@@ -117,7 +108,7 @@ def study(evaluations: dict[str, Evaluation], name: str | None, chapter: Path) -
     content = {"title": title, "settings": {key: settings[key] for key in shown}}
     save_result(chapter, name, content | {"rows": comparison(evaluations)})
     use_style()
-    figure = plot_all(evaluations, f"{title}, 95% intervals")
+    figure = plot_methods([e.row(name) for name, e in evaluations.items()], title)
     save_figure(figure, chapter / "results" / f"{name}.png")
     print(f"wrote {write_results(chapter)}")
 
@@ -127,7 +118,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, conflict_handler="resolve")
     add_common_flags(parser)
     add = parser.add_argument
-    add("--n", type=int, help="samples; of cot-decoding branches. None: 1, or 10 branches")
+    add("--n", type=at_least(1), help="samples, or branches of cot-decoding. None: 1, or 10")
     add("--runs", nargs="+", metavar="NAME=FILE", help="compare these; None: run every method")
     add("--tables", action="store_true", help="only make RESULTS.md again")
     add("--name", help="of the result; None: the model's and the problems'")

@@ -1,4 +1,4 @@
-"""The votes of the chapter on pooled samples: what each would have answered, and at what price.
+"""The chapter's votes on recorded samples: the answer of each, and its cost in tokens.
 
 accuracy_at(pool, by_probability, 8)      # a rule is a `Choose`: samples -> answer
 adaptive_votes(pool, threshold=0.95)      # accuracy and tokens of `adaptive_consistency`
@@ -12,7 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from statistics import fmean, stdev
 
-from ch02_self_consistency.self_consistency import best_share, leader_stays, rank_weights
+from ch02_self_consistency.deepconf import best_share
+from ch02_self_consistency.self_consistency import leader_stays, rank_weights
 from shared.evaluation.intervals import pass_at_k
 from shared.evaluation.pool import PooledProblem, Sample, is_right_answer, majority
 from shared.grading.voting import count_votes, winner
@@ -23,21 +24,26 @@ def answers_of(samples: list[Sample]) -> list[str | None]:
     return [sample.answer for sample in samples]
 
 
+def share_of_leader(samples: list[Sample]) -> float:
+    """The agreement of some samples: the share that votes for the most frequent answer."""
+    return max(count_votes(answers_of(samples)).values(), default=0) / len(samples)
+
+
 def by_probability(samples: list[Sample], per_token: bool = False) -> str | None:
-    """As `weighted_self_consistency` with the weight "probability", or the one per token."""
+    """`weighted_self_consistency` with the weight "probability" or "probability per token"."""
     totals = [s.measures["logprob"] / (s.num_tokens if per_token else 1) for s in samples]
     weights = [math.exp(total - max(totals)) for total in totals]
     return winner(count_votes(answers_of(samples), weights))
 
 
 def by_certainty(samples: list[Sample], power: float = 1.0) -> str | None:
-    """As `weighted_self_consistency` with the weight "certainty"."""
+    """`weighted_self_consistency` with the weight "certainty"."""
     weights = rank_weights([sample.measures["certainty"] for sample in samples], power)
     return winner(count_votes(answers_of(samples), weights))
 
 
 def by_confidence(samples: list[Sample], keep: float = 0.5) -> str | None:
-    """As `deepconf`."""
+    """`deepconf` on recorded samples."""
     scores = [math.exp(sample.measures["lowest_confidence"]) for sample in samples]
     weights = [score * is_in for score, is_in in zip(scores, best_share(scores, keep))]
     return winner(count_votes(answers_of(samples), weights))
@@ -46,7 +52,7 @@ def by_confidence(samples: list[Sample], keep: float = 0.5) -> str | None:
 def samples_until_sure(
     answers: list[str | None], *, batch: int = 4, threshold: float = 0.95
 ) -> int:
-    """How many of these answers `adaptive_consistency` would have drawn."""
+    """The number of answers after which `adaptive_consistency` stops."""
     for count in range(batch, len(answers), batch):
         if leader_stays(count_votes(answers[:count])) >= threshold:
             return count
@@ -56,11 +62,10 @@ def samples_until_sure(
 def stopped_votes(
     pool: list[PooledProblem], count_of: Callable[[list[str | None]], int], repeats: int = 10
 ) -> tuple[list[float], list[float]]:
-    """For each problem: how often a vote is right that stops early, and the tokens generated.
+    """For each problem: how often an early vote is right, and how many tokens it generates.
 
-    `count_of` takes the answers in the order in which they are drawn and returns after how many of
-    them sampling stops. Every problem's samples are put into `repeats` random orders, the same ones
-    for every rule.
+    `count_of` takes the answers in the order of drawing and returns the number after which sampling
+    stops. Each problem's samples are put into `repeats` random orders, the same for every rule.
     """
     rng = random.Random(0)
     shares, tokens = [], []
@@ -79,18 +84,18 @@ def stopped_votes(
 def adaptive_votes(
     pool: list[PooledProblem], threshold: float, batch: int = 4
 ) -> tuple[list[float], list[float]]:
-    """`stopped_votes` of `adaptive_consistency`; above 1 the threshold is never reached."""
+    """`stopped_votes` of `adaptive_consistency`; a threshold above 1 is never reached."""
     return stopped_votes(pool, partial(samples_until_sure, batch=batch, threshold=threshold))
 
 
 def passes(pool: list[PooledProblem], k: int) -> list[float]:
-    """For each problem the chance that at least one of k samples is right (pass@k)."""
+    """For each problem, the probability that at least one of k samples is right (pass@k)."""
     counts = [(len(p.samples), sum(s.is_right for s in p.samples)) for p in pool]
     return [pass_at_k(n, right, k) for n, right in counts]
 
 
 def mean_and_half(shares: list[float]) -> tuple[float, float]:
-    """The mean over problems and half of its 95% interval: 1.96 standard errors."""
+    """The mean over problems and half the width of its 95% interval: 1.96 standard errors."""
     return fmean(shares), 1.96 * stdev(shares) / math.sqrt(len(shares))
 
 

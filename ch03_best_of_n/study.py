@@ -32,7 +32,6 @@ from shared.evaluation.cli import (
     evaluate_as_told,
     friendly_errors,
     load_reward_model,
-    model_config,
     print_result,
 )
 from shared.evaluation.evaluate import Evaluation, load_evaluation
@@ -156,7 +155,7 @@ def main() -> None:
     if not evaluation.num_errors:
         name = f"{Path(args.model).name}_{Path(args.problems).name}".replace(":", "_")
         study(evaluation, MEASURES, args.name or name, args.chapter)
-    print_result(evaluation, None if args.base_url else model_config(args.model))
+    print_result(evaluation, args)
     if evaluation.num_errors:
         raise SystemExit(1)
 

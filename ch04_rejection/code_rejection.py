@@ -27,7 +27,6 @@ from shared.evaluation.cli import (
     add_common_flags,
     friendly_errors,
     load_llm,
-    model_config,
     print_result,
     sampling_params,
     told,
@@ -135,9 +134,10 @@ def say_what_holds() -> None:
 
 
 def evaluate_on_tasks(
-    technique: Technique, args: argparse.Namespace, tasks: list[CodeTask]
+    technique: Technique, args: argparse.Namespace, tasks: list[CodeTask], kind: str
 ) -> Evaluation:
-    """Evaluate as the flags say. Technique is called with n, params and the hidden tests."""
+    """Evaluate as the flags say. The technique is called with n, params and the hidden tests; the
+    settings record what `kind` of run this is."""
     say_what_holds()
     with setting_up():
         params, llm = sampling_params(args), load_llm(args)
@@ -146,7 +146,7 @@ def evaluate_on_tasks(
         llm,
         code_problems(tasks),
         out=args.out,
-        settings=told(args) | {"tests": fingerprint(tasks)},
+        settings=told(args) | {"tests": fingerprint(tasks), "kind": kind},
         num_threads=args.threads,
     )
 
@@ -159,8 +159,8 @@ def main() -> None:
     with friendly_errors():
         tasks = chosen_tasks(args)
         technique = partial(draw_and_grade, verifier=UnitTests(tasks))
-        evaluation = evaluate_on_tasks(technique, args, tasks)
-    print_result(evaluation, None if args.base_url else model_config(args.model))
+        evaluation = evaluate_on_tasks(technique, args, tasks, kind="code draws")
+    print_result(evaluation, args)
     if evaluation.total_failure:
         raise SystemExit(1)
 

@@ -56,7 +56,7 @@ def drawn(evaluation: Evaluation) -> list[list[Draw]]:
 
 
 def chance_right(draws: list[Draw], budget: int) -> float:
-    """The chance that rejection sampling is right with so many of these draws, in random order.
+    """The chance that rejection sampling is right with this many of these draws, in random order.
 
     With probability `accepts` one of them is accepted, and it is then right as often as accepted
     draws are (the verifier's precision); otherwise the first draw, a rejected one, is the answer.

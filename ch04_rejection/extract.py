@@ -6,7 +6,7 @@ Models wrap code in many ways: in a block with fences of backticks or tildes, wi
 language, in several blocks, indented in a list, with a fence missing, in no block at all, with
 prose, examples or tests around it. Fences are often wrong; Python's own parser is not. So a reply
 is read line by line: wherever a definition, an import or an assignment begins, the parser says how
-far the code goes on. A fence or a line of prose is not Python and ends it. Nothing is executed.
+far the code extends. A fence or a line of prose is not Python and ends it. Nothing is executed.
 
     text --stretches--> pieces of code --extract_code--> the last one that defines the function,
                                                          with what it needs from the others
@@ -158,7 +158,7 @@ def with_needs(stretch: Stretch, others: list[Stretch]) -> str:
     """The source of a stretch, and before it the statements of others that bind what it needs, such
     as a helper or an import in a block of its own. Of several, those in the last block count."""
     bound, needed = names(stretch.statements)
-    added: dict[tuple[int, int], str] = {}  # by their places in the reply
+    added: dict[tuple[int, int], str] = {}  # by their positions in the reply
     while needed:
         name = needed.pop()
         bound.add(name)
@@ -176,7 +176,9 @@ def with_needs(stretch: Stretch, others: list[Stretch]) -> str:
     future = [s.end_lineno for s in stretch.statements if getattr(s, "module", "") == "__future__"]
     first = max(future, default=0)  # these imports must stay in front
     lines = stretch.source.split("\n")
-    return "\n".join([*lines[:first], *(added[place] for place in sorted(added)), *lines[first:]])
+    return "\n".join(
+        [*lines[:first], *(added[position] for position in sorted(added)), *lines[first:]]
+    )
 
 
 def binds(statement: ast.stmt) -> set[str]:

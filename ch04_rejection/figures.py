@@ -59,9 +59,9 @@ def plot_thresholds(pool: list[PooledProblem], rows: list[dict]) -> Figure:
                 (right, (row["tokens"], row["right"]), (0.5, 0.85)),
             ):
                 if row["threshold"] in shown:
-                    place = (-30, -12) if name == "reward" else (4, 7)
+                    offset = (-30, -12) if name == "reward" else (4, 7)
                     text = f"{row['threshold']:g}"
-                    axes.annotate(text, at, xytext=place, textcoords="offset points", color=color)
+                    axes.annotate(text, at, xytext=offset, textcoords="offset points", color=color)
     for name, mark in (("format", "s"), ("arithmetic", "D")):
         at = quality(pool, verdicts(pool, pooled_verifiers()[name]))
         left.plot(at["acceptance"], at["precision"], mark, color="#000000", label=name)
@@ -102,9 +102,9 @@ def plot_code(draws: list[list[Draw]]) -> Figure:
     counts = [(sum(a and b for a, b in d), sum(a and not b for a, b in d)) for d in draws]
     counts = sorted((c for c in counts if sum(c)), reverse=True)
     true, false = [a for a, _ in counts], [b for _, b in counts]
-    places = range(len(counts))
-    right.bar(places, true, color=COLORS[2], label="and right")
-    right.bar(places, false, bottom=true, color=COLORS[1], label="and wrong (false accept)")
+    positions = range(len(counts))
+    right.bar(positions, true, color=COLORS[2], label="and right")
+    right.bar(positions, false, bottom=true, color=COLORS[1], label="and wrong (false accept)")
     right.set(xlabel="tasks with an accepted program", title="programs that pass the visible tests")
     right.set(ylabel="of 16 drawn", xticks=[], ylim=(0, 18))
     right.legend(fontsize=9)

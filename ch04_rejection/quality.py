@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ch04_rejection.rejection import THRESHOLDS, WellFormed, verifiers
+from ch04_rejection.rejection import THRESHOLDS, verifiers
 from shared import LLM, Cost, Problem, SamplingParams, Solution
+from shared.errors import UserError
 from shared.evaluation.pool import PooledProblem, Sample, sample_pool
 from shared.rewards.interfaces import Verdicts, Verifier
 from shared.rewards.process_reward import ProcessRewardModel
 from shared.rewards.scorers import Reward
+from shared.rewards.verifiers import WellFormed
 from shared.scores import checked_scores
 
 QUALITIES = ("acceptance", "precision", "false_accepts", "false_rejects")  # see `quality`
@@ -29,7 +31,7 @@ QUALITIES = ("acceptance", "precision", "false_accepts", "false_rejects")  # see
 def sample_and_score(
     llm: LLM, problem: Problem, *, n: int, params: SamplingParams, reward_model: ProcessRewardModel
 ) -> Solution:
-    """Sample n solutions, note the reward of each one's last step; answer with their majority."""
+    """Sample n solutions, record the reward of each one's last step; answer with their majority."""
     solution = sample_pool(llm, problem, n=n, params=params, judged=False)
     rewards, cost = Reward(reward_model).score(llm, problem.question, solution.completions)
     for completion, score in zip(solution.completions, checked_scores(rewards, "the reward", n)):
@@ -40,7 +42,7 @@ def sample_and_score(
 
 @dataclass(frozen=True)
 class NotedReward:
-    """As `RewardAtLeast`, for pooled samples, whose reward has been noted."""
+    """As `RewardAtLeast`, for pooled samples, whose rewards were recorded."""
 
     threshold: float
 
@@ -50,11 +52,11 @@ class NotedReward:
         return f"reward >= {self.threshold:g}"
 
     def verify(self, llm: LLM | None, question: str, solutions: Sequence[Sample]) -> Verdicts:
-        """No model is called, so it costs nothing. Raises ValueError where no reward was noted."""
+        """It calls no model, so it costs nothing. Raises UserError for samples without rewards."""
         if not all("reward" in sample.measures for sample in solutions):
-            raise ValueError("a pool without rewards: make one with sample_and_score (study.py)")
-        noted = [sample.measures["reward"] for sample in solutions]
-        rewards = checked_scores(noted, "the noted reward", len(solutions))
+            raise UserError("a pool without rewards: make one with sample_and_score (study.py)")
+        recorded = [sample.measures["reward"] for sample in solutions]
+        rewards = checked_scores(recorded, "the recorded reward", len(solutions))
         well_formed, cost = WellFormed().verify(llm, question, solutions)
         accepted = [ok and score >= self.threshold for ok, score in zip(well_formed, rewards)]
         return Verdicts(accepted, cost)
@@ -72,7 +74,7 @@ class Perfect:
 
 
 def pooled_verifiers(thresholds: dict[str, float] = THRESHOLDS) -> dict[str, Verifier]:
-    """The chapter's verifiers by name, and the perfect one, for samples with noted rewards."""
+    """The chapter's verifiers by name, and the perfect one, for samples with recorded rewards."""
     return verifiers(NotedReward, thresholds) | {"perfect": Perfect()}
 
 

@@ -4,7 +4,8 @@
     python ch04_rejection/rejection.py --verifier arithmetic --n 8 --batch 4
 
 Verifiers, from weak to strong: "format" (a boxed answer), "arithmetic" (every equation holds),
-"reward" (a reward model's score of the last step reaches a threshold), "both" of the latter.
+"reward" (a reward model's score of the last step reaches a threshold), "both" of the latter; they
+are in shared/rewards/verifiers.py.
 If nothing is accepted, the draws vote. `study.py` compares the verifiers; `code_rejection.py` uses
 unit tests as a verifier.
 """
@@ -12,9 +13,9 @@ unit tests as a verifier.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
 from shared.errors import UserError
@@ -26,12 +27,9 @@ from shared.evaluation.cli import (
     run,
 )
 from shared.grading.answers import final_answer
-from shared.grading.arithmetic import equations
 from shared.grading.voting import most_frequent
-from shared.rewards.interfaces import Text, Verdicts, Verifier
-from shared.rewards.process_reward import ProcessRewardModel
-from shared.rewards.scorers import Reward
-from shared.scores import checked_scores
+from shared.rewards.interfaces import Verifier
+from shared.rewards.verifiers import ArithmeticHolds, Both, RewardAtLeast, WellFormed
 
 PARAMS = SamplingParams(temperature=0.6, max_tokens=700)
 SEED_STEP = 1_000  # between the seeds of successive rounds, so that runs with seeds 0, 1, … differ
@@ -39,84 +37,6 @@ THRESHOLDS = {"reward": 0.85, "both": 0.75}  # chosen on dev problems: study.py 
 
 
 # --- Verifiers ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class WellFormed:
-    """The format: the solution came to its end and boxed an answer."""
-
-    name: str = "format"
-
-    def verify(self, llm: LLM | None, question: str, solutions: Sequence[Text]) -> Verdicts:
-        """It looks at the text only, so it costs nothing."""
-        accepted = [
-            s.finish_reason == "stop" and "\\boxed" in s.text and final_answer(s) is not None
-            for s in solutions
-        ]
-        return Verdicts(accepted, Cost())
-
-
-@lru_cache(maxsize=100_000)  # studies verify the same samples again and again
-def all_hold(text: str) -> bool:
-    """Whether a text has equations, and all of them hold."""
-    claims = equations(text)
-    return bool(claims) and all(claim.is_right for claim in claims)
-
-
-@dataclass(frozen=True)
-class ArithmeticHolds:
-    """The arithmetic of every step: well-formed, with equations, all of which hold.
-
-    It knows nothing of the question. A solution that computes the wrong thing correctly passes.
-    """
-
-    name: str = "arithmetic"
-
-    def verify(self, llm: LLM | None, question: str, solutions: Sequence[Text]) -> Verdicts:
-        """Recomputing needs no model, so it costs nothing."""
-        well_formed, cost = WellFormed().verify(llm, question, solutions)
-        return Verdicts([ok and all_hold(s.text) for ok, s in zip(well_formed, solutions)], cost)
-
-
-@dataclass(frozen=True)
-class RewardAtLeast:
-    """Accepts well-formed solutions whose last step gets at least `threshold`, from 0 to 1, from a
-    reward model (Cobbe 2021)."""
-
-    model: ProcessRewardModel
-    threshold: float
-
-    @property
-    def name(self) -> str:
-        """For example "reward >= 0.85"; a run's settings record it."""
-        return f"reward >= {self.threshold:g}"
-
-    def verify(self, llm: LLM | None, question: str, solutions: Sequence[Completion]) -> Verdicts:
-        """The reward model reads every solution once."""
-        rewards, cost = Reward(self.model).score(llm, question, solutions)
-        rewards = checked_scores(rewards, "the reward", len(solutions))
-        well_formed, _ = WellFormed().verify(llm, question, solutions)
-        accepted = [ok and r >= self.threshold for ok, r in zip(well_formed, rewards)]
-        return Verdicts(accepted, cost)
-
-
-@dataclass(frozen=True)
-class Both:
-    """Accepts what two other verifiers accept. It costs what both cost."""
-
-    first: Verifier
-    second: Verifier
-
-    @property
-    def name(self) -> str:
-        """For example "arithmetic and reward >= 0.75"."""
-        return f"{self.first.name} and {self.second.name}"
-
-    def verify(self, llm: LLM | None, question: str, solutions: Sequence[Text]) -> Verdicts:
-        """Both are asked about every solution."""
-        first, first_cost = self.first.verify(llm, question, solutions)
-        second, second_cost = self.second.verify(llm, question, solutions)
-        return Verdicts([a and b for a, b in zip(first, second)], first_cost + second_cost)
 
 
 def verifiers(

@@ -48,7 +48,6 @@ from shared.evaluation.cli import (
     evaluate_as_told,
     friendly_errors,
     load_reward_model,
-    model_config,
     print_result,
 )
 from shared.evaluation.evaluate import Evaluation, load_evaluation
@@ -113,12 +112,12 @@ def code(args: argparse.Namespace) -> None:
     """All budgets with unit tests as the verifier, on one pool of programs."""
     if args.pool:
         evaluation = read(args.pool)
-        if evaluation.settings["technique"] != "sample_and_test":
+        if evaluation.settings.get("kind") != "code pool":
             raise UserError(f"{args.pool} was not made by study.py code")
     else:
         tasks = chosen_tasks(args)
         technique = partial(code_study.sample_and_test, visible=UnitTests(tasks))
-        evaluation = finished(evaluate_on_tasks(technique, args, tasks), args)
+        evaluation = finished(evaluate_on_tasks(technique, args, tasks, kind="code pool"), args)
     draws = code_study.drawn(evaluation)
     counts = code_study.verifier_counts(draws)
     captioned = {
@@ -155,7 +154,7 @@ def sample(args: argparse.Namespace) -> Evaluation:
 def finished(evaluation: Evaluation, args: argparse.Namespace) -> Evaluation:
     """The evaluation itself. If a question failed, its result is printed and the program ends."""
     if evaluation.num_errors:
-        print_result(evaluation, None if args.base_url else model_config(args.model))
+        print_result(evaluation, args)
         raise SystemExit(1)
     return evaluation
 
@@ -187,7 +186,7 @@ def report(
         save_figure(figure, args.chapter / "results" / f"{name}.png")
     print(f"wrote {write_results(args.chapter)}")
     if not pool:
-        print_result(evaluation, None if args.base_url else model_config(args.model))
+        print_result(evaluation, args)
 
 
 # --- The command line -----------------------------------------------------------------------------
@@ -198,35 +197,60 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     studies = parser.add_subparsers(required=True, metavar="STUDY")
 
-    def add_study(study: Callable, name: str) -> argparse.ArgumentParser:
-        """Add a study; its docstring is the help."""
-        added = studies.add_parser(name, help=study.__doc__, description=study.__doc__)
-        added.add_argument(
-            "--chapter", type=Path, default=CHAPTER, metavar="DIR", help="folder to write to"
-        )
-        added.set_defaults(study=study)
-        return added
+    added = studies.add_parser("compare", help=compare.__doc__)
+    set_study(added, compare)
+    add_result_flag(added)
+    add_pool_flag(added)
+    add_reward_flags(added)
 
-    for study in (compare, predict, thresholds, code):
-        added = add_study(study, study.__name__)
-        added.add_argument("--name", help="of the result; None: what was studied, or the pool's")
-        if study in (compare, code):
-            help_ = "study these samples; None: draw some"
-            added.add_argument("--pool", type=Path, metavar="FILE.jsonl", help=help_)
-        if study is code:
-            add_code_flags(added)
-            continue
-        add_common_flags(added)
-        add_reward_model_flag(added)
-        added.set_defaults(n=16, max_tokens=PARAMS.max_tokens)
-        if study is thresholds:
-            added.set_defaults(split="dev")
-        if study is predict:
-            names = ("format", "arithmetic", "reward", "both")
-            added.add_argument("--verifier", choices=names, default="both")
-            added.add_argument("--threshold", type=float, help="least reward; None: THRESHOLDS")
-    add_study(tables, "tables")
+    added = studies.add_parser("predict", help=predict.__doc__)
+    set_study(added, predict)
+    add_result_flag(added)
+    add_reward_flags(added)
+    names = ("format", "arithmetic", "reward", "both")
+    added.add_argument("--verifier", choices=names, default="both")
+    added.add_argument("--threshold", type=float, help="least reward; None: THRESHOLDS")
+
+    added = studies.add_parser("thresholds", help=thresholds.__doc__)
+    set_study(added, thresholds)
+    add_result_flag(added)
+    add_reward_flags(added)
+    added.set_defaults(split="dev")
+
+    added = studies.add_parser("code", help=code.__doc__)
+    set_study(added, code)
+    add_result_flag(added)
+    add_pool_flag(added)
+    add_code_flags(added)
+
+    set_study(studies.add_parser("tables", help=tables.__doc__), tables)
     return parser.parse_args()
+
+
+def set_study(parser: argparse.ArgumentParser, study: Callable[[argparse.Namespace], None]) -> None:
+    """Make a parser the command of a study, which is described by its docstring."""
+    parser.description = study.__doc__
+    help_ = "folder to write to"
+    parser.add_argument("--chapter", type=Path, default=CHAPTER, metavar="DIR", help=help_)
+    parser.set_defaults(study=study)
+
+
+def add_result_flag(parser: argparse.ArgumentParser) -> None:
+    """Add --name."""
+    parser.add_argument("--name", help="of the result; None: what was studied, or the pool's")
+
+
+def add_pool_flag(parser: argparse.ArgumentParser) -> None:
+    """Add --pool."""
+    help_ = "study these samples; None: draw some"
+    parser.add_argument("--pool", type=Path, metavar="FILE.jsonl", help=help_)
+
+
+def add_reward_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of samples that a reward model scores."""
+    add_common_flags(parser)
+    add_reward_model_flag(parser)
+    parser.set_defaults(n=16, max_tokens=PARAMS.max_tokens)
 
 
 def main() -> None:

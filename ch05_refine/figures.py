@@ -33,15 +33,16 @@ def plot_flow(axes: plt.Axes, counts: dict[str, int], title: str) -> None:
         top = left + (right - left) * rise
         axes.fill_between(x, top - height, top, color=color, alpha=0.45, linewidth=0)
         if counts[name]:
-            place = 0.16 if name in ("broken", "repaired") else 0.5
-            middle = np.interp(place, x, top) - height / 2
-            axes.text(place, middle, f"{name} {counts[name]}", ha="center", va="center", fontsize=9)
-    for place, share in ((-0.03, right_before), (1.0, right_after)):
-        axes.bar(place, share, 0.03, 1 + gap - share, align="edge", color=green)
-        axes.bar(place, 1 - share, 0.03, 0, align="edge", color=red)
-    for place, share, side in ((-0.05, right_before, "right"), (1.05, right_after, "left")):
-        axes.text(place, 1 + gap - share / 2, f"right\n{share:.0%}", ha=side, va="center")
-        axes.text(place, (1 - share) / 2, f"wrong\n{1 - share:.0%}", ha=side, va="center")
+            x_label = 0.16 if name in ("broken", "repaired") else 0.5
+            middle = np.interp(x_label, x, top) - height / 2
+            label = f"{name} {counts[name]}"
+            axes.text(x_label, middle, label, ha="center", va="center", fontsize=9)
+    for left, share in ((-0.03, right_before), (1.0, right_after)):
+        axes.bar(left, share, 0.03, 1 + gap - share, align="edge", color=green)
+        axes.bar(left, 1 - share, 0.03, 0, align="edge", color=red)
+    for left, share, side in ((-0.05, right_before, "right"), (1.05, right_after, "left")):
+        axes.text(left, 1 + gap - share / 2, f"right\n{share:.0%}", ha=side, va="center")
+        axes.text(left, (1 - share) / 2, f"wrong\n{1 - share:.0%}", ha=side, va="center")
     axes.set(title=title, xlim=(-0.3, 1.3))
     axes.axis("off")
 
@@ -79,7 +80,7 @@ def plot_rounds(summary: dict, ways: list[str]) -> plt.Figure:
     left.set(xlabel="rounds of critique and revision", xticks=rounds)
     left.set_title("against rounds (bands: 95% intervals)")
     accuracy_axis(left)
-    right.set_xlabel("generated tokens a problem")
+    right.set_xlabel("generated tokens per problem")
     right.set_title("against cost, beside independent samples")
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.suptitle(f"{summary['problems']} problems, the same greedy drafts")

@@ -33,14 +33,14 @@ def check_flags(args: argparse.Namespace, ways: list[str]) -> str:
 
 
 def load_gates(
-    args: argparse.Namespace, wanted: Collection[str]
+    args: argparse.Namespace, needed: Collection[str]
 ) -> tuple[dict[str, Scorer | None], dict]:
     """The gates of --gates by their names, and the settings that a run with them must record.
 
-    A gate that is not `wanted` is None, so its reward model is not loaded.
+    A gate that is not `needed` is None, so its reward model is not loaded.
     """
     gates, settings = {"likelihood": Likelihood(), "judge": Judge()}, {}
-    if "reward" in wanted:
+    if "reward" in needed:
         model, settings = load_reward_model(args)
         gates["reward"] = Reward(model)
     return {name: gates.get(name) for name in args.gates}, settings

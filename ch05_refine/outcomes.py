@@ -5,7 +5,7 @@
     compare_ways(pool, ways_of(pool), rounds=3)         # a row for each way, with intervals
 
 `study.py` writes its records so that no model is needed here. The trace of a problem has an entry
-for each round of each way to refine, which refers to texts by their places among the completions
+for each round of each way to refine, which refers to texts by their indices among the completions
 (several ways may share a text; round 0 is the first draft):
 
     {"way": "reward", "round": 2, "accepted": true, "critique": 5, "solution": 6}
@@ -50,11 +50,11 @@ def ways_of(pool: list[PooledProblem]) -> list[str]:
 def rounds_of(problem: PooledProblem, way: str, last: int | None = None) -> list[dict]:
     """The rounds of a way in the trace of a problem, up to round `last`.
 
-    Raises ValueError for a way that the records do not hold.
+    Raises UserError for a way that the records do not hold.
     """
     rounds = [entry for entry in problem.trace if entry.get("way") == way]
     if not rounds:
-        raise ValueError(f"the records hold no way to refine that is called {way!r}")
+        raise UserError(f"the records hold no way to refine that is called {way!r}")
     return [entry for entry in rounds if last is None or entry["round"] <= last]
 
 
@@ -80,12 +80,12 @@ def ends_at_once(problem: PooledProblem, way: str) -> bool:
 def tokens_after(problem: PooledProblem, way: str, rounds: int) -> int:
     """The tokens a way has generated after a number of rounds, as if it had been the only one."""
     entries = rounds_of(problem, way, rounds)
-    places = [entry[name] for entry in entries for name in ("critique", "solution")]
-    return sum(problem.samples[place].num_tokens for place in places if place is not None)
+    indices = [entry[name] for entry in entries for name in ("critique", "solution")]
+    return sum(problem.samples[index].num_tokens for index in indices if index is not None)
 
 
 def is_right_after(pool: list[PooledProblem], way: str, rounds: int) -> list[bool]:
-    """For each problem whether the draft is right after so many rounds."""
+    """For each problem whether the draft is right after this many rounds."""
     return [draft_after(problem, way, rounds).is_right for problem in pool]
 
 
@@ -121,7 +121,7 @@ def read_drawn(path: str | Path, questions: list[str]) -> Drawn:
 
 
 def tokens_of(drawn: Drawn) -> list[float]:
-    """The tokens a problem of the first 1, 2, ... samples, as far as every problem has them."""
+    """The tokens per problem of the first 1, 2, ... samples, as far as every problem has them."""
     most = min(map(len, drawn.values()), default=0)
     return [
         mean(sum(s.num_tokens for s in each[:n]) for each in drawn.values())
@@ -130,7 +130,7 @@ def tokens_of(drawn: Drawn) -> list[float]:
 
 
 def samples_for(tokens: float, drawn: Drawn) -> int | None:
-    """How many samples generate at most `tokens` tokens a problem.
+    """How many samples generate at most `tokens` tokens per problem.
 
     None where even one generates more, or where one more than there are might be had.
     """
@@ -141,11 +141,11 @@ def samples_for(tokens: float, drawn: Drawn) -> int | None:
 
 
 def score_of(sample: Sample, gate: str) -> float:
-    """A solution's score by the name of a gate. Raises ValueError where none is recorded, and for
-    one that is not a finite number."""
+    """A solution's score by the name of a gate. Raises UserError where none is recorded, and
+    ValueError for one that is not a finite number."""
     name = "logprob" if gate == "likelihood" else gate
     if name not in sample.measures:
-        raise ValueError(f"the records hold no score by the name of {gate!r}")
+        raise UserError(f"the records hold no score by the name of {gate!r}")
     score = checked(sample.measures[name], f"{gate} of the sample {sample.text[:40]!r}")
     return math.exp(score / sample.num_tokens) if gate == "likelihood" else score
 
@@ -165,7 +165,7 @@ def vote_is_right(pool: list[PooledProblem], drawn: Drawn, n: int) -> list[bool]
 def best_is_right(pool: list[PooledProblem], drawn: Drawn, n: int, gate: str) -> list[bool]:
     """For each problem whether the one of its first n samples that a gate scores highest is.
 
-    Raises ValueError where the gate has not scored them.
+    Raises UserError where the gate has not scored them.
     """
     samples = [drawn[problem.question][:n] for problem in pool]
     return [max(each, key=lambda s: score_of(s, gate)).is_right for each in samples]
@@ -188,7 +188,7 @@ def compare_ways(
     above vote, above best    the way's accuracy minus that, as `gain_of`
 
     `drawn` None: the samples in the pool itself; the last three are left out where there are none.
-    Raises ValueError for a way that the records do not hold.
+    Raises UserError for a way that the records do not hold.
     """
     drawn = drawn_samples(pool) if drawn is None else drawn
     rows = [{"name": "the draft"} | row_of(pool, ways[0], 0)]
@@ -208,7 +208,7 @@ def compare_ways(
 
 
 def row_of(pool: list[PooledProblem], way: str, rounds: int) -> dict:
-    """A way's accuracy with its interval, gain over the draft, outcomes, and tokens a problem."""
+    """A way's accuracy with its interval, gain over the draft, outcomes, and tokens per problem."""
     right = is_right_after(pool, way, rounds)
     return {
         "right": right,
@@ -242,13 +242,13 @@ def refined_pool(evaluation: Evaluation) -> list[PooledProblem]:
 
 
 def check_trace(problem: PooledProblem) -> None:
-    """Raise UserError unless the trace is that of refinements, and all its places exist."""
+    """Raise UserError unless the trace is that of refinements, and all its indices exist."""
     size = len(problem.samples)
     for entry in problem.trace:
         hints = {"samples": list[int]} if "samples" in entry else ROUND
         is_entry = all(name in entry and matches(entry[name], hint) for name, hint in hints.items())
-        places = entry.get("samples", [entry.get("critique"), entry.get("solution")])
-        is_whole = is_entry and all(place is None or place < size for place in places)
+        indices = entry.get("samples", [entry.get("critique"), entry.get("solution")])
+        is_whole = is_entry and all(index is None or index < size for index in indices)
         if not is_whole or entry.get("accepted") and entry["solution"] is None:
             raise UserError(f"the trace of {problem.question[:40]!r}... has a wrong entry: {entry}")
 
@@ -269,7 +269,7 @@ def summarize(
         way: [row_of(pool, way, number) for number in range(rounds + 1)] for way in ways_of(pool)
     }
     for row in (row for rows in ways.values() for row in rows):
-        del row["right"]  # one a problem: they would make the file large
+        del row["right"]  # one per problem: they would make the file large
     at_once = {way: Counter({"right": 0, "wrong": 0}) for way in ways}
     for way, counts in at_once.items():
         for problem in pool:

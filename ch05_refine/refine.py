@@ -13,64 +13,26 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import partial
 
 from ch05_refine.critique import finds_nothing, never
+from ch05_refine.feedback import (
+    PARAMS,
+    Feedback,
+    Round,
+    arithmetic_feedback,
+    own_critique,
+    reply,
+    revise,
+)
 from ch05_refine.gates import add_gate_flags, check_flags, load_gates
-from shared import LLM, Completion, Cost, Problem, RequestOutput, SamplingParams, Solution, prompts
+from ch05_refine.reflexion import reflexion
+from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
 from shared.evaluation.cli import add_common_flags, friendly_errors, run
 from shared.grading.answers import final_answer
-from shared.grading.arithmetic import equations, wrong_equations
 from shared.rewards.interfaces import Scorer
 from shared.scores import checked
-from shared.text.prompts import ALL_RIGHT
-
-PARAMS = SamplingParams(temperature=0.6, max_tokens=700)
-# Of a question and a draft the critique, as the reply to prompts.CRITIQUE.
-Feedback = Callable[[LLM, str, str, SamplingParams], RequestOutput]
-
-
-def reply(llm: LLM, messages: list[dict[str, str]], params: SamplingParams) -> RequestOutput:
-    """The model's next turn in a chat."""
-    (output,) = llm.chat(messages, params, enable_thinking=False)
-    return output
-
-
-# --- Feedback: what is wrong with this draft? -----------------------------------------------------
-
-
-def own_critique(llm: LLM, question: str, draft: str, params: SamplingParams) -> RequestOutput:
-    """The model looks for a wrong step in its own draft."""
-    messages = prompts.follow_up(prompts.ask(question), draft, prompts.CRITIQUE)
-    return reply(llm, messages, params)
-
-
-def arithmetic_feedback(
-    llm: LLM, question: str, draft: str, params: SamplingParams
-) -> RequestOutput:
-    """A verifier recomputes every equation and names the first wrong one: no model, no tokens."""
-    wrong = wrong_equations(draft)
-    text = f"This step is wrong: {wrong[0]}" if wrong else ALL_RIGHT
-    return RequestOutput([], [Completion(text, [], [], "stop")], Cost())
-
-
-# --- The techniques -------------------------------------------------------------------------------
-
-
-@dataclass
-class Round:
-    """What happened in a round; round 0 is the draft alone.
-
-    scores     the gate's, of draft and revision; empty without a gate
-    accepted   whether the round's revision (in round 0: the draft) is what one goes on with
-    """
-
-    draft: str
-    critique: str | None = None
-    revision: str | None = None
-    scores: list[float] = field(default_factory=list)
-    accepted: bool = False
 
 
 def gate_score(
@@ -107,7 +69,7 @@ def self_refine(
                revision is sampled, and given the draft and the critique, from which it can copy.
     feedback   who looks for a wrong step
 
-    Returns the last draft's answer, all that was sampled in order, and a `Round` each as the trace.
+    Returns the last draft's answer, all completions in order, and a `Round` per round as the trace.
     """
     if rounds < 0:
         raise ValueError(f"rounds must be at least 0, not {rounds}")
@@ -138,66 +100,6 @@ def self_refine(
     cost = sum((output.cost for output in outputs), cost)
     completions = [output.completions[0] for output in outputs]
     return Solution(final_answer(draft), completions, cost, trace=[asdict(r) for r in trace])
-
-
-def revise(
-    llm: LLM, question: str, failures: list[tuple[str, str]], params: SamplingParams
-) -> RequestOutput:
-    """A new solution, after a chat of drafts and what was found wrong with each."""
-    messages = prompts.ask(question)
-    for draft, critique in failures:
-        messages = prompts.follow_up(messages, draft, prompts.CRITIQUE)
-        messages = prompts.follow_up(messages, critique, prompts.REVISE)
-    return reply(llm, messages, params)
-
-
-def equations_hold(attempt: Completion) -> bool:
-    """A test of a solution: it came to its end, boxed an answer, and all of its equations (at
-    least one) hold. It is the verifier "arithmetic" of chapter 4."""
-    if attempt.finish_reason != "stop" or "\\boxed" not in attempt.text:
-        return False
-    claims = equations(attempt.text)
-    holds = bool(claims) and all(claim.is_right for claim in claims)
-    return holds and final_answer(attempt) is not None
-
-
-def reflexion(
-    llm: LLM,
-    problem: Problem,
-    *,
-    rounds: int = 3,
-    params: SamplingParams = PARAMS,
-    passes: Callable[[Completion], bool] = equations_hold,
-    feedback: Feedback = own_critique,
-    memory: int = 2,
-) -> Solution:
-    """Try again until a try passes a test, with earlier failures in the prompt (Shinn 2023).
-
-    rounds     of reflection and a new try, at most; 0 is the first try alone, ValueError below
-    params     as in `self_refine`; the first try is greedy
-    passes     the test, which does not ask the model
-    feedback   the reflection on a try that failed
-    memory     so many failed tries, each with its reflection, are in the prompt of the next;
-               ValueError below 1
-
-    Returns the last try's answer, whether it passes or not, and a `Round` a try as the trace.
-    """
-    if rounds < 0 or memory < 1:
-        raise ValueError(f"rounds must be at least 0, memory 1, not {rounds} and {memory}")
-    question, greedy = problem.question, replace(params, n=1, temperature=0.0)
-    outputs = [reply(llm, prompts.ask(question), greedy)]
-    attempt, failures = outputs[0].completions[0], []
-    trace = [Round(attempt.text, accepted=True)]
-    while len(trace) <= rounds and not passes(attempt):
-        sampling = replace(params, n=1, seed=params.seed + len(trace))
-        outputs.append(feedback(llm, question, attempt.text, sampling))
-        failures.append((attempt.text, outputs[-1].completions[0].text))
-        outputs.append(revise(llm, question, failures[-memory:], sampling))
-        attempt = outputs[-1].completions[0]
-        trace.append(Round(*failures[-1], attempt.text, accepted=True))
-    cost = sum((output.cost for output in outputs), Cost())
-    completions = [output.completions[0] for output in outputs]
-    return Solution(final_answer(attempt), completions, cost, trace=[asdict(r) for r in trace])
 
 
 def ways_to_refine(gates: dict[str, Scorer]) -> dict[str, Callable[..., Solution]]:

@@ -12,6 +12,7 @@ Prints what each way does to right and wrong drafts, and what samples at the sam
 from __future__ import annotations
 
 import argparse
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +34,6 @@ from shared.evaluation.cli import (
     add_common_flags,
     evaluate_as_told,
     friendly_errors,
-    model_config,
     print_result,
 )
 from shared.evaluation.evaluate import Evaluation, load_evaluation
@@ -45,21 +45,24 @@ from shared.scores import checked_scores
 from shared.text.tokenizer import Tokenizer
 
 CHAPTER = Path(__file__).parent
+NUMBER = "number of the reply"
 
 # --- All ways to refine, on the same drafts -------------------------------------------------------
 
 
-class Shared:
-    """The model as several techniques share it: the same request is worked on only once.
+class CachedReplies:
+    """An LLM for several techniques that ask the same things: it answers each request once.
 
-    Each of them still counts what it would have cost alone. (The same prompt with the same seed
-    gives the same text anyway, so nothing changes but the time that it takes.)
+    Each technique still counts what it would have cost alone. (The same prompt with the same seed
+    gives the same text anyway, so caching only saves time.) Each completion gets a number as the
+    measure NUMBER, by which `add_new` recognizes it in what several techniques return.
     """
 
     def __init__(self, llm: LLM) -> None:
         self.llm = llm
         self.replies: dict[str, list[RequestOutput]] = {}
         self.logprobs: dict[str, list[float]] = {}
+        self.numbers = itertools.count()
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -73,6 +76,8 @@ class Shared:
         key = repr((messages, params, options))
         if key not in self.replies:
             self.replies[key] = self.llm.chat(messages, params, **options)
+            for completion in (c for output in self.replies[key] for c in output.completions):
+                completion.measures[NUMBER] = next(self.numbers)
         return self.replies[key]
 
     def score(self, prompt: list[int], completion: str) -> list[float]:
@@ -101,42 +106,49 @@ def refine_in_ways(
     but not critiques, get every gate's score as a measure. The answer is that of the way
     `answer_of`.
     """
-    shared, completions, trace, answers = Shared(llm), [], [], {}
+    cached, completions, trace, answers = CachedReplies(llm), [], [], {}
     for way in ways:
-        solution = ways_to_refine(gates)[way](shared, problem, rounds=rounds, params=params)
+        solution = ways_to_refine(gates)[way](cached, problem, rounds=rounds, params=params)
         trace += rounds_of_way(way, solution, add_new(completions, solution.completions))
         answers[way] = solution.answer
     if vote:
         asked = prompts.ask(problem.question)
-        (output,) = shared.chat(asked, replace(params, n=n), enable_thinking=False)
+        (output,) = cached.chat(asked, replace(params, n=n), enable_thinking=False)
         trace.append({"samples": add_new(completions, output.completions)})
     critiques = {entry.get("critique") for entry in trace}
     solutions = [c for i, c in enumerate(completions) if i not in critiques]
-    cost = sum((o.cost for outputs in shared.replies.values() for o in outputs), Cost())
+    cost = sum((o.cost for outputs in cached.replies.values() for o in outputs), Cost())
     for name, gate in gates.items():
-        scores, spent = gate.score(shared, problem.question, solutions)
+        scores, spent = gate.score(cached, problem.question, solutions)
         cost += spent
         for solution, score in zip(solutions, checked_scores(scores, name, len(solutions))):
             solution.measures[name] = score
+    for completion in completions:
+        completion.measures.pop(NUMBER, None)  # of no use outside this function
     return Solution(answers[answer_of], completions, cost, trace=trace)
 
 
 def add_new(completions: list[Completion], others: list[Completion]) -> list[int]:
-    """Append those of the others that are not there yet; the place of each of the others.
+    """Append those of the others that are not there yet; returns the index of each of the others.
 
-    Ways that made the same request hold the same object, so objects are compared, not texts.
+    A reply that several ways asked for has one number, whatever it says. What a verifier wrote has
+    none, and is always new.
     """
-    places = {id(completion): i for i, completion in enumerate(completions)}
+    index_of = {c.measures[NUMBER]: i for i, c in enumerate(completions) if NUMBER in c.measures}
+    indices = []
     for other in others:
-        if id(other) not in places:
-            places[id(other)] = len(completions)
+        number = other.measures.get(NUMBER)
+        if number not in index_of:
             completions.append(other)
-    return [places[id(other)] for other in others]
+        indices.append(index_of.get(number, len(completions) - 1))
+        if number is not None:
+            index_of[number] = indices[-1]
+    return indices
 
 
-def rounds_of_way(way: str, solution: Solution, places: list[int]) -> list[dict]:
-    """A way's rounds as a trace that refers to its completions by their places."""
-    sampled, entries = iter(places), []
+def rounds_of_way(way: str, solution: Solution, indices: list[int]) -> list[dict]:
+    """A way's rounds as a trace that refers to its completions by their indices."""
+    sampled, entries = iter(indices), []
     for number, this in enumerate(solution.trace):
         entry = {"way": way, "round": number, "accepted": this["accepted"]}
         entry["critique"] = next(sampled) if number > 0 else None
@@ -244,7 +256,7 @@ def main() -> None:
     if args.records:
         print(evaluation.summary_line())
         return
-    print_result(evaluation, None if args.base_url else model_config(args.model))
+    print_result(evaluation, args)
     if evaluation.num_errors:
         raise SystemExit(1)
 

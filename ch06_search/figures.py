@@ -22,11 +22,11 @@ from shared.rewards.interfaces import Scorer
 def plot_tree(trace: list[dict], title: str) -> Figure:
     """The tree of one search, from left to right: nodes coloured by score, pruned ones as crosses,
     the finished path with the highest score as a thick line."""
-    places, on_path = layout(trace), best_path(trace)
+    positions, on_path = layout(trace), best_path(trace)
     parents = {node["parent"] for node in trace}
     figure, axes = plt.subplots(figsize=(10, 5.2))
     for node in trace:
-        (x0, y0), (x1, y1) = places[node["parent"]], places[node["node"]]
+        (x0, y0), (x1, y1) = positions[node["parent"]], positions[node["node"]]
         thick = node["node"] in on_path
         axes.plot(
             [x0, x1], [y0, y1], color="#000000" if thick else "#AAAAAA", lw=3 if thick else 0.9
@@ -45,7 +45,7 @@ def plot_tree(trace: list[dict], title: str) -> Figure:
                 if scored:
                     scores = [node["score"] for node in nodes]
                     colors = {"c": scores, "cmap": "viridis", "vmin": 0, "vmax": 1}
-                where = zip(*(places[node["node"]] for node in nodes))
+                where = zip(*(positions[node["node"]] for node in nodes))
                 axes.scatter(*where, **colors, marker=marker, s=size, zorder=3 + scored)
         axes.scatter([], [], c="#666666", marker=marker, label=label)
     axes.plot([], [], color="#000000", lw=3, label="highest score in the end")
@@ -58,23 +58,23 @@ def plot_tree(trace: list[dict], title: str) -> Figure:
 
 
 def layout(trace: list[dict]) -> dict[int, tuple[int, float]]:
-    """The place (depth, height) of every node; a parent is at the mean height of its children."""
+    """(depth, height) of every node; a parent is at the mean height of its children."""
     children: dict[int, list[int]] = {}
     depths = {0: 0}
     for node in trace:
         children.setdefault(node["parent"], []).append(node["node"])
         depths[node["node"]] = depths[node["parent"]] + 1
-    height, places = itertools.count(), {}
+    height, positions = itertools.count(), {}
 
     def settle(number: int) -> float:
-        """Give a node and all below it their places; its height."""
+        """Position a node and all below it; returns its height."""
         below = [settle(child) for child in children.get(number, [])]
         y = mean(below) if below else float(next(height))
-        places[number] = (depths[number], y)
+        positions[number] = (depths[number], y)
         return y
 
     settle(0)
-    return places
+    return positions
 
 
 def best_path(trace: list[dict]) -> set[int]:

@@ -127,9 +127,9 @@ def tree_of_thoughts(
 ) -> tuple[str, Fraction]:
     """Breadth-first: try every next step of all kept states, keep the `breadth` best (Yao 2023).
 
-    Returns the expression that the judge likes best in the end (of equals one at random), and its
-    value. With `checks_end` one that makes the target comes first: where ends can be checked, the
-    judge only has to lead there. Raises ValueError for a breadth below 1.
+    Returns the expression that the judge scores highest at the end (ties are broken at random),
+    and its value. With `checks_end` one that makes the target comes first: where ends can be
+    checked, the judge only has to lead there. Raises ValueError for a breadth below 1.
     """
     if breadth < 1:
         raise ValueError(f"breadth must be at least 1, not {breadth}")
@@ -165,7 +165,7 @@ def random_games(
             state, texts = rng.choice(list(next_states(state, texts).items()))
         ends[state] = texts
     order = ranked(ends, target, judge, rng)
-    best = min(order, key=lambda end: checks_end and end != (target,))  # the first of equals
+    best = min(order, key=lambda end: checks_end and end != (target,))  # ties go to the first
     return ends[best][0], best[0]
 
 
@@ -182,7 +182,7 @@ def draw_games(count: int, seed: int = 0) -> list[tuple[list[int], int]]:
 def countdown_games(count: int) -> list[tuple[list[int], int]]:
     """reasoning-gym's Countdown: the first `count` of its test problems with four numbers.
 
-    Raises UserError where there are not so many among six times as many problems.
+    Raises UserError where there are fewer than that among six times as many problems.
     """
     problems = load_problems("gym:countdown", limit=6 * count)
     games = [(p.metadata["numbers"], p.metadata["target"]) for p in problems]

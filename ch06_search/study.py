@@ -129,7 +129,7 @@ def measured(
     settings: dict,
     args: argparse.Namespace,
 ) -> Evaluation:
-    """A technique's run, with a model that has read nothing before. Raises UserError if a question
+    """A technique's run, with an empty prefix cache. Raises UserError if a question
     failed."""
     print(f"{name} ...", file=sys.stderr)
     out = args.records and args.records / f"{name}.jsonl"
@@ -157,7 +157,7 @@ def study_searches(args: argparse.Namespace) -> dict:
     pool = to_pool(measured("pool", rivals, problems, settings, args))
     runs = {
         (name, n): searched(name, method, n, StepReader(reward_model))
-        for name, method in METHODS.items()
+        for name, (method, _) in METHODS.items()
         for n in SIZES.get(name, OTHER_SIZES)
     }
     coin = CoinUntilTheEnd(StepReader(reward_model), args.seed)

@@ -15,8 +15,8 @@ import itertools
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 
-from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
-from shared.backends.openai_protocol import NotServed
+from shared import Completion, Cost, Problem, SamplingParams, Solution, prompts
+from shared.backends.protocol import Engine
 from shared.grading.answers import final_answer
 from shared.grading.voting import most_frequent
 from shared.rewards.interfaces import Scorer
@@ -84,7 +84,7 @@ class Tree:
 
     def __init__(
         self,
-        llm: LLM,
+        llm: Engine,
         problem: Problem,
         value: Scorer,
         params: SamplingParams,
@@ -99,11 +99,9 @@ class Tree:
         asked = prompts.ask(problem.question)
         self.prompt_ids = llm.tokenizer.encode_chat(asked, enable_thinking=False)
         self.max_tokens = params.max_tokens
-        try:
-            room = llm.model.config.max_positions - len(self.prompt_ids)
+        if llm.max_positions is not None:
+            room = llm.max_positions - len(self.prompt_ids)
             self.max_tokens = max(1, min(params.max_tokens, room))
-        except NotServed:
-            pass  # a server does not say how long its context is; it checks that itself
         self.root = Node([])
         self.finished: list[Node] = []  # each once, in the order of sampling
         self.cost = Cost()

@@ -22,7 +22,6 @@ from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import torch
 
 from ch01_cot.cot import chain_of_thought, direct_answer
 from ch02_self_consistency.self_consistency import self_consistency
@@ -38,12 +37,10 @@ from ch05_refine.refine import self_refine
 from ch06_search.search import beam_search
 from ch06_search.tree import PARAMS as STEPS
 from ch06_search.values import reward_value
-from shared import Problem, SamplingParams, load_problems
-from shared.errors import setting_up
-from shared.evaluation.cli import add_common_flags, friendly_errors, load_llm, sampling_params, told
+from shared import Problem, SamplingParams
+from shared.evaluation.cli import add_common_flags, friendly_errors, load_reward_model, set_up, told
 from shared.evaluation.evaluate import Evaluation, compare, evaluate
 from shared.evaluation.plots import plot_accuracy_against_tokens, save_figure, use_style
-from shared.loading.checkpoint import weights_fingerprint
 from shared.rewards.process_reward import ProcessRewardModel
 from shared.rewards.scorers import Likelihood, Reward
 
@@ -160,16 +157,11 @@ def main() -> None:
     """Climb, print, draw."""
     args = parse_args()
     with friendly_errors():
+        params, problems, llm = set_up(args)
         settings, reward_model = told(args), None
-        with setting_up():
-            params = sampling_params(args)
-            problems = load_problems(args.problems, split=args.split, limit=args.limit)
-            llm = load_llm(args)
-            if name := args.reward_model or ("tiny" if args.model == "tiny" else None):
-                dtype = getattr(torch, args.dtype or "float32")
-                reward_model = ProcessRewardModel.from_folder(name, args.device, dtype)
-        if reward_model:
-            settings["reward_weights"] = weights_fingerprint(reward_model)
+        if args.reward_model or args.model == "tiny":
+            reward_model, weights = load_reward_model(args)
+            settings |= weights
         args.out.mkdir(parents=True, exist_ok=True)
         ladder = rungs(params, reward_model, has_tokenizer=not args.base_url)
         evaluations = climb(llm, problems, ladder, args.out, settings, args.threads)

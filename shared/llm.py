@@ -20,8 +20,7 @@ from shared.decoder.model import Qwen
 from shared.decoder.sampler import SamplingParams
 from shared.engine.fast_paths import speed_up
 from shared.engine.generator import BatchGenerator
-from shared.engine.inbox import Inbox
-from shared.engine.model_thread import MODEL_THREAD
+from shared.engine.model_thread import MODEL_THREAD, Inbox
 from shared.engine.prefill import Measure, token_certainties, token_logprobs
 from shared.engine.prefix_cache import PrefixCache
 from shared.engine.request import Request
@@ -65,7 +64,7 @@ class LLM:
 
         `cache_bytes` bounds the keys and values of what is being generated, and so how many
         completions live at once (the others wait); by default it is half of the memory that is
-        free. `prefix_cache_bytes` bounds those of earlier texts, kept in case that another text
+        free. `prefix_cache_bytes` bounds those of earlier texts, kept in case another text
         begins alike; by default 256 MiB, or an eighth of what is free if that is less, and 0
         switches it off. A search with a large model may want more.
         """
@@ -89,6 +88,11 @@ class LLM:
             prefixes=self._prefixes,
         )
         self._inbox: Inbox[Request | ScoreRequest | Cancel] = Inbox(self._take_turn)
+
+    @property
+    def max_positions(self) -> int:
+        """The most tokens that a prompt and its completion have together: the model's context."""
+        return self.model.config.max_positions
 
     def generate(
         self, prompts: Prompt | list[Prompt], params: SamplingParams | None = None
@@ -115,7 +119,7 @@ class LLM:
         """Reply to one chat or to a list of them; what users wrote never becomes a special token.
 
         Returns one RequestOutput a chat, as `generate` does. `enable_thinking` is for Qwen3; with
-        `continue_final_message` the model goes on with the assistant's message that ends the chat.
+        `continue_final_message` the model continues the assistant's message that ends the chat.
         """
         params = params or SamplingParams()
         chats = [messages] if messages and isinstance(messages[0], dict) else messages
@@ -204,7 +208,7 @@ class LLM:
     def _check_ids(self, ids: list[int]) -> None:
         vocab_size = self.model.config.vocab_size
         if not ids:
-            raise ValueError("the prompt is empty: a model needs at least one token to go on from")
+            raise ValueError("the prompt is empty: a model needs at least one token to continue")
         if outside := [i for i in ids if not 0 <= i < vocab_size]:
             raise ValueError(f"token ids {outside[:5]} are not within 0..{vocab_size - 1}")
 
@@ -214,7 +218,7 @@ class LLM:
         if len(ids) >= config.max_positions:
             raise ValueError(
                 f"the prompt has {len(ids)} tokens, but the context of {self.name} is "
-                f"{config.max_positions} and one place at least must be left to generate into"
+                f"{config.max_positions} and at least one position must be left for new tokens"
             )
 
     def _request(
@@ -232,34 +236,58 @@ class LLM:
             self._inbox.put(request)
         try:
             return [wait_for(request.future) for request in requests]
-        finally:
+        except BaseException:  # one failed, or Ctrl-C: the others are no longer wanted
             for request in requests:
                 request.cancelled = True
+            raise
 
     def _take_turn(self, arrived: list[Request | ScoreRequest | Cancel]) -> bool:
         """In the model thread: take in what has arrived and advance the batch by one token.
 
         Returns whether anything is left to do.
         """
+        arrived = self._without_cancelled(arrived)
+        self._score([work for work in arrived if isinstance(work, ScoreRequest)])
+        self._generate([work for work in arrived if isinstance(work, Request)])
+        return self._batch.has_work
+
+    def _without_cancelled(self, arrived: list[Request | ScoreRequest | Cancel]) -> list:
+        """Give up on everything that came before the last `Cancel`; returns what came after."""
         cancels = [i for i, work in enumerate(arrived) if isinstance(work, Cancel)]
-        if cancels:
-            error = CancelledError(CANCELLED)
-            self._batch.abandon(error)
-            for work in arrived[: cancels[-1]]:
-                if not isinstance(work, Cancel):
-                    work.future.set_exception(error)
-            arrived = arrived[cancels[-1] + 1 :]
-        scores = [work for work in arrived if isinstance(work, ScoreRequest)]
-        answer_scores(self.model, scores, self._prefixes)
+        if not cancels:
+            return arrived
+        error = CancelledError(CANCELLED)
+        self._batch.abandon(error)
+        fail(
+            [work for work in arrived[: cancels[-1]] if not isinstance(work, Cancel)],
+            error,
+        )
+        return arrived[cancels[-1] + 1 :]
+
+    def _score(self, requests: list[ScoreRequest]) -> None:
+        """Answer scoring requests; if that fails, only they get the error."""
         try:
-            for work in arrived:
-                if isinstance(work, Request):
-                    self._batch.add(work)
+            answer_scores(self.model, requests, self._prefixes)
+        except BaseException as error:  # generations in flight continue
+            fail(requests, error)
+
+    def _generate(self, requests: list[Request]) -> None:
+        """Add requests to the batch and advance it by one token; if that fails, all are told."""
+        try:
+            for request in requests:
+                self._batch.add(request)
             if self._batch.has_work:
                 self._batch.step()
-        except BaseException as error:  # whoever waits gets the error, and the thread goes on
+        except BaseException as error:  # the callers get the error, and the thread continues
             self._batch.abandon(error)
-        return self._batch.has_work
+            fail(requests, error)
+
+
+def fail(requests: list[Request | ScoreRequest], error: BaseException) -> None:
+    """Give the error to everyone who still waits for one of these requests."""
+    for request in requests:
+        if not request.future.done():
+            request.future.set_exception(error)
 
 
 def possible_stop(text: str, stops: tuple[str, ...]) -> int:

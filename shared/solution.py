@@ -49,7 +49,7 @@ class Completion:
     finish_reason   "stop" (end of turn or stop string), "length" (max_tokens or context reached)
                     or "loop" (its end repeats a passage over and over: `shared/engine/loops.py`)
     top_logprobs    for each token the most likely alternatives, if SamplingParams.logprobs asked
-    measures        numbers that somebody found out about it afterwards, by name
+    measures        numbers measured afterwards, by name
     """
 
     text: str

@@ -15,7 +15,7 @@ from typing import Any
 
 
 def do_nothing() -> None:
-    """What the waiting thread does between two looks, unless it is told."""
+    """Called by the waiting thread between two checks; by default it does nothing."""
 
 
 def run_threads(

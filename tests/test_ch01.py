@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from scripts import run_script, start_script
+from wrong_answers import ch01 as answers
 
-from ch01_cot import cot, study
+from ch01_cot import budget, checks, cot, decoding, replies, study
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems, prompts
 from shared.evaluation import worked_examples as examples_module
 from shared.evaluation.evaluate import compare, evaluate, load_evaluation
@@ -138,10 +139,12 @@ def test_few_shot_shows_the_examples_before_the_question(tiny):
 # --- CoT-decoding ---------------------------------------------------------------------------------
 
 
-def test_go_on_joins_what_was_written_given_and_continued(tiny):
+def test_a_continued_reply_joins_what_was_written_given_and_continued(tiny):
     llm = ScriptedLLM(tiny, "12+5=17")
     start = llm.completion("3*4=12", cot.GREEDY)
-    joined, cost = cot.go_on(llm, tiny.tokenizer.encode("Q"), start, "\nSo ", cot.GREEDY)
+    joined, cost = replies.continue_reply(
+        llm, tiny.tokenizer.encode("Q"), start, "\nSo ", cot.GREEDY
+    )
     assert llm.prompts == ["Q3*4=12\nSo "]  # the stop token is gone
     assert joined.text == "3*4=12\nSo 12+5=17"
     assert len(joined.logprobs) == len(joined.token_ids)
@@ -164,9 +167,9 @@ def test_confidence_is_the_mean_margin_at_the_last_place_of_the_answer(tiny):
     margins = [0.0] * (len(pieces) + 1)
     margins[first], margins[second] = 0.9, 0.5
     completion = with_margins(tiny, text, margins)
-    assert cot.answer_confidence(tiny, completion, "17") == pytest.approx(0.7)
-    assert cot.answer_confidence(tiny, completion, "99") == 0
-    assert cot.answer_confidence(tiny, completion, None) == 0
+    assert decoding.answer_confidence(tiny, completion, "17") == pytest.approx(0.7)
+    assert decoding.answer_confidence(tiny, completion, "99") == 0
+    assert decoding.answer_confidence(tiny, completion, None) == 0
 
 
 class BranchingLLM(ScriptedLLM):
@@ -194,7 +197,7 @@ class BranchingLLM(ScriptedLLM):
 
 def test_cot_decoding_adds_up_the_confidence_of_equal_answers(tiny):
     llm = BranchingLLM(tiny)
-    solution = cot.cot_decoding(llm, QUESTION, n=5)
+    solution = decoding.cot_decoding(llm, QUESTION, n=5)
     assert prompts.DIRECT in llm.prompts[0]
     assert [c.text.split("boxed")[-1] for c in solution.completions] == [
         "{3}",
@@ -208,13 +211,13 @@ def test_cot_decoding_adds_up_the_confidence_of_equal_answers(tiny):
     assert trace["confidence"] == pytest.approx({"3": 0.1, "7": 1.4, "5": 0.9}, abs=1e-6)
     generated = 1 + sum(len(c.token_ids) - 1 for c in solution.completions)
     assert solution.cost.generated_tokens == generated
-    assert cot.cot_decoding(BranchingLLM(tiny), QUESTION, n=1).answer == "3"
+    assert decoding.cot_decoding(BranchingLLM(tiny), QUESTION, n=1).answer == "3"
 
 
 def test_the_first_branch_is_what_greedy_decoding_writes(tiny):
     (problem,) = load_problems("word", split="dev", limit=1)
     direct = cot.direct_answer(tiny, problem).completions[0]
-    branch = cot.cot_decoding(tiny, problem, n=1).completions[0]
+    branch = decoding.cot_decoding(tiny, problem, n=1).completions[0]
     assert branch.token_ids == direct.token_ids
     assert branch.text == direct.text
     assert branch.logprobs == pytest.approx(direct.logprobs, abs=1e-4)
@@ -225,7 +228,7 @@ def test_the_first_branch_is_what_greedy_decoding_writes(tiny):
 
 def test_wait_is_appended_when_the_model_stops_and_the_last_answer_counts(tiny):
     llm = ScriptedLLM(tiny, "3*4=13\n\\boxed{18}", " 3*4=12\n\\boxed{17}", " sure \\boxed{17}")
-    solution = cot.budget_forcing(llm, QUESTION, waits=2)
+    solution = budget.budget_forcing(llm, QUESTION, waits=2)
     assert llm.prompts[1].endswith("\\boxed{18}\nWait")
     assert llm.prompts[2].endswith("\\boxed{18}\nWait 3*4=12\n\\boxed{17}\nWait")
     assert solution.answer == "17"
@@ -236,7 +239,7 @@ def test_wait_is_appended_when_the_model_stops_and_the_last_answer_counts(tiny):
 
 def test_a_spent_budget_forces_the_answer_and_leaves_no_wait(tiny):
     llm = ScriptedLLM(tiny, "3*4=12\n12+5=17\nThe answer is \\boxed{17}.", "12}.")
-    solution = cot.budget_forcing(llm, QUESTION, waits=3, budget=7)
+    solution = budget.budget_forcing(llm, QUESTION, waits=3, budget=7)
     assert llm.prompts[1].endswith("3*4=12\n\nThe answer is \\boxed{")
     assert solution.answer == "12"
     assert solution.completions[0].text == "3*4=12\n\nThe answer is \\boxed{12}."
@@ -247,14 +250,14 @@ def test_waits_share_the_budget(tiny):
     first = "3*4=13\n\\boxed{18}"
     used = len(tiny.tokenizer.encode(first)) + 1
     llm = ScriptedLLM(tiny, first, " let me see 1=1\n2=2\n3=3\n4=4")
-    solution = cot.budget_forcing(llm, QUESTION, waits=5, budget=used + 4)
+    solution = budget.budget_forcing(llm, QUESTION, waits=5, budget=used + 4)
     assert solution.cost.generated_tokens == used + 4
     assert solution.answer == "18"  # the answer that it had before stays
 
 
 def test_every_one_of_n_chains_is_forced(tiny):
     llm = ScriptedLLM(tiny, "1=1\n2=2\n3=3", "\\boxed{4}", "1=1\n5=5\n6=6", "4}", "9}")
-    solution = cot.budget_forcing(llm, QUESTION, n=3, waits=0, budget=6)
+    solution = budget.budget_forcing(llm, QUESTION, n=3, waits=0, budget=6)
     assert [trace["answers"] for trace in solution.trace] == [[None, "4"], ["4"], [None, "9"]]
     assert solution.answer == "4"
 
@@ -264,12 +267,12 @@ def test_every_one_of_n_chains_is_forced(tiny):
 
 def test_a_model_without_a_thinking_mode_is_refused(tiny):
     with pytest.raises(ValueError, match="no thinking mode"):
-        cot.thinking(tiny, QUESTION)
+        budget.thinking(tiny, QUESTION)
 
 
 def test_thinking_off_closes_an_empty_thought(tiny, qwen3_tokenizer):
     llm = ScriptedLLM(tiny, "\\boxed{17}", tokenizer=qwen3_tokenizer)
-    assert cot.thinking(llm, QUESTION, budget=0).answer == "17"
+    assert budget.thinking(llm, QUESTION, budget=0).answer == "17"
     assert llm.prompts[0].endswith("assistant\n<think>\n\n</think>\n\n")
 
 
@@ -277,14 +280,14 @@ def test_thinking_without_a_budget_is_one_reply(tiny, qwen3_tokenizer):
     llm = ScriptedLLM(
         tiny, "<think>\n\\boxed{3}?\n</think>\n\n\\boxed{17}", tokenizer=qwen3_tokenizer
     )
-    assert cot.thinking(llm, QUESTION).answer == "17"
+    assert budget.thinking(llm, QUESTION).answer == "17"
     assert llm.prompts[0].endswith("assistant\n")
 
 
 def test_a_spent_thinking_budget_closes_the_thought_and_asks_for_the_answer(tiny, qwen3_tokenizer):
     thought = "<think>\n3*4=12\n12+5=17\nBut wait: \\boxed{3}"
     llm = ScriptedLLM(tiny, thought, "\\boxed{17}", tokenizer=qwen3_tokenizer)
-    solution = cot.thinking(llm, QUESTION, budget=12)
+    solution = budget.thinking(llm, QUESTION, budget=12)
     assert llm.prompts[1].endswith("directly now.\n</think>\n\n")
     assert solution.answer == "17"
     assert solution.cost.generated_tokens == 12 + len(tiny.tokenizer.encode("\\boxed{17}")) + 1
@@ -292,9 +295,9 @@ def test_a_spent_thinking_budget_closes_the_thought_and_asks_for_the_answer(tiny
 
 def test_an_answer_cut_by_the_thinking_budget_is_finished(tiny, qwen3_tokenizer):
     reply = "<think>\nhm\n</think>\n\nThe answer is \\boxed{17}."
-    budget = len(tiny.tokenizer.encode("<think>\nhm\n</think>\n\nThe answer"))
+    tokens = len(tiny.tokenizer.encode("<think>\nhm\n</think>\n\nThe answer"))
     llm = ScriptedLLM(tiny, reply, " is \\boxed{17}.", tokenizer=qwen3_tokenizer)
-    solution = cot.thinking(llm, QUESTION, budget=budget)
+    solution = budget.thinking(llm, QUESTION, budget=tokens)
     assert solution.completions[0].text == reply
     assert llm.prompts[1].endswith("</think>\n\nThe answer")
 
@@ -382,7 +385,91 @@ def test_runs_that_cannot_be_read_are_one_line(tmp_path, runs, message):
     assert done.stderr.startswith("error: ") and message in done.stderr
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--budget", "0", "--method", "budget-forcing"),
+        ("--budget", "-1", "--method", "thinking"),
+        ("--n", "0"),
+        ("--n", "0", "--method", "cot-decoding"),
+        ("--n", "2", "--method", "prefilled"),
+        ("--shots", "-1", "--method", "few-shot"),
+        ("--waits", "one", "--method", "budget-forcing"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_an_error_and_no_default(tmp_path, flags):
+    done = run("--limit", "4", *flags, cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == ""
+    assert flags[0] in done.stderr.splitlines()[-1]
+
+
+def test_the_number_of_samples_has_a_default_only_where_none_is_given():
+    assert [cot.number_of_samples("cot", n) for n in (None, 1, 4)] == [1, 1, 4]
+    assert [cot.number_of_samples("cot-decoding", n) for n in (None, 1, 4)] == [10, 1, 4]
+
+
+def test_functions_refuse_budgets_and_samples_they_cannot_use(tiny):
+    for technique, option, message in [
+        (budget.budget_forcing, {"budget": 0}, "budget must be at least 1 token"),
+        (budget.thinking, {"budget": -1}, "budget must be 0"),
+        (cot.prefilled_answer, {"n": 2}, "n must be 1, not 2"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            technique(tiny, QUESTION, **option)
+
+
+def test_a_prefilled_answer_begins_inside_the_box(tiny):
+    llm = ScriptedLLM(tiny, "17}.")
+    solution = cot.prefilled_answer(llm, QUESTION)
+    assert llm.prompts[0].endswith("assistant\n\\boxed{") and prompts.DIRECT in llm.prompts[0]
+    assert solution.answer == "17" and solution.completions[0].text == "\\boxed{17}."
+
+
 def test_a_model_that_cannot_think_says_so(tmp_path):
     done = run("--limit", "4", "--method", "thinking", cwd=tmp_path)
     assert done.returncode == 1
     assert "no thinking mode" in done.stdout.splitlines()[-1]
+
+
+# --- The exercises: their checks, tried on right and wrong answers ---------------------------------
+
+CHECKS = [getattr(checks, name) for name in dir(checks) if name.startswith("check_")]
+CHECKS.remove(checks.check_continued)  # a part of two others
+
+
+def names(cases: list[tuple]) -> list[str]:
+    return [f"{case[0].__name__.removeprefix('check_')}: {case[1].__name__}" for case in cases]
+
+
+@pytest.mark.parametrize(("check", "answer"), answers.RIGHT, ids=names(answers.RIGHT))
+def test_right_answers_pass(check, answer, capsys):
+    check(answer)
+    assert "is right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("check", "answer", "message"), answers.WRONG, ids=names(answers.WRONG))
+def test_wrong_answers_are_told_what_is_wrong(check, answer, message, capsys):
+    with pytest.raises(AssertionError, match=f"(?s){message}"):
+        check(answer)
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_each_check_was_tried_and_is_used_in_the_exercises(check):
+    assert sum(case[0] is check for case in answers.RIGHT) >= 2
+    assert sum(case[0] is check for case in answers.WRONG) >= 8
+    for name in ("exercises", "solutions"):
+        assert f"{check.__name__}(" in (SCRIPT.parent / f"{name}.ipynb").read_text("utf-8")
+
+    def unwritten(*arguments):
+        raise NotImplementedError
+
+    with pytest.raises(AssertionError, match="unwritten is not written yet"):
+        check(unwritten)
+    with pytest.raises(AssertionError):
+        check(lambda: None)  # other arguments: a TypeError inside, yet no TypeError outside
+
+
+def test_outcomes_keep_missing_answers_apart():
+    pairs = [("1", "1"), ("1", "2"), ("1", None), ("3", "3")]
+    assert checks.outcomes(pairs) == {"same": 2, "changed": 1, "no answer": 1}

@@ -2,17 +2,21 @@
 
 import json
 import math
+import random
 import re
 import shutil
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import nbformat
 import pytest
 from scipy.stats import beta
 from scripts import run_script, start_script
+from wrong_answers.ch02 import RIGHT, WRONG
 
-from ch02_self_consistency import rules, study
+from ch02_self_consistency import deepconf, rules, study
 from ch02_self_consistency import self_consistency as chapter
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems
 from shared.evaluation.evaluate import load_evaluation
@@ -20,6 +24,7 @@ from shared.evaluation.pool import PooledProblem, Sample
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "ch02_self_consistency" / "self_consistency.py"
+DEEPCONF = SCRIPT.with_name("deepconf.py")
 STUDY = ROOT / "ch02_self_consistency" / "study.py"
 PROBLEM = Problem("How many?", None, "toy/0")
 
@@ -152,7 +157,7 @@ def pooled(*answers, logprobs=None, tokens=10):
     [
         (rules.by_probability, partial(chapter.weighted_self_consistency, weight="probability")),
         (rules.by_certainty, partial(chapter.weighted_self_consistency, weight="certainty")),
-        (rules.by_confidence, chapter.deepconf),
+        (rules.by_confidence, deepconf.deepconf),
     ],
 )
 def test_a_rule_on_pooled_samples_answers_as_the_technique(rule, technique):
@@ -187,28 +192,46 @@ def test_stopping_is_compared_with_the_full_vote_in_the_same_orders():
     assert rows["sure to 0.95"]["saved"] < rows["sure to 0.8"]["saved"] < 0.5
 
 
+def test_the_note_on_stopping_says_why_the_full_vote_differs_in_random_orders():
+    pool = [pooled(*"4343"), pooled(*"3434"), pooled(*"4443"), pooled(*"4343")]
+    assert [study.is_tied(problem.samples) for problem in pool] == [True, True, False, True]
+    rules_rows, stopping = study.compare_rules(pool), study.compare_stopping(pool)
+    (full,) = (row for row in stopping if row["name"] == "all 4")
+    text = study.stopping_table(stopping, rules_rows, ties=3)
+    assert f"right in {full['accuracy']:.3f} here and in 0.750 in the table above" in text
+    assert full["accuracy"] != 0.75 and "3 of the problems end in a tie" in text
+    assert study.is_tied(pooled(None, "4").samples) is study.is_tied(pooled(None).samples) is False
+
+
+def test_agreement_is_the_share_of_all_samples():
+    assert rules.share_of_leader(pooled("4", "4.0", "3", None).samples) == 0.5
+    assert rules.share_of_leader(pooled(None, None).samples) == 0
+
+
 def test_the_best_share_keeps_one_at_least_and_ties():
-    assert chapter.best_share([1.0, 4.0, 3.0, 2.0], 0.5) == [False, True, True, False]
-    assert chapter.best_share([1.0, 4.0, 3.0], 0.01) == [False, True, False]
-    assert chapter.best_share([2.0, 2.0, 1.0], 0.34) == [True, True, False]
+    assert deepconf.best_share([1.0, 4.0, 3.0, 2.0], 0.5) == [False, True, True, False]
+    assert deepconf.best_share([1.0, 4.0, 3.0], 0.01) == [False, True, False]
+    assert deepconf.best_share([2.0, 2.0, 1.0], 0.34) == [True, True, False]
     for keep in (0, -1, 1.1):
         with pytest.raises(ValueError, match="keep"):
-            chapter.best_share([1.0], keep)
+            deepconf.best_share([1.0], keep)
 
 
 def test_confidence_is_that_of_the_shakiest_passage():
-    shaky = [0.0] * 40 + [-1.0] * chapter.GROUP + [0.0] * 40
+    shaky = [0.0] * 40 + [-1.0] * deepconf.GROUP + [0.0] * 40
     steady = [-0.5] * len(shaky)
-    assert chapter.confidence(Completion("", [], shaky, "stop")) == pytest.approx(0.3679, abs=1e-4)
-    assert chapter.confidence(Completion("", [], steady, "stop")) == pytest.approx(0.6065, abs=1e-4)
+    assert deepconf.confidence(Completion("", [], shaky, "stop")) == pytest.approx(0.3679, abs=1e-4)
+    assert deepconf.confidence(Completion("", [], steady, "stop")) == pytest.approx(
+        0.6065, abs=1e-4
+    )
 
 
 def test_deepconf_lets_only_the_confident_vote():
     llm = FakeLLM("3", "3", "3", "4", logprobs=[-2.0, -3.0, -0.5, -0.1])
-    solution = chapter.deepconf(llm, PROBLEM, n=4, keep=0.5)
+    solution = deepconf.deepconf(llm, PROBLEM, n=4, keep=0.5)
     assert solution.answer == "4"  # e^-0.1 against e^-0.5; the other two are out
     assert solution.trace[0]["votes"] == pytest.approx({"3": 0.6065, "4": 0.9048}, abs=1e-4)
-    assert chapter.deepconf(FakeLLM("3", "3", "4"), PROBLEM, n=3, keep=1.0).answer == "3"
+    assert deepconf.deepconf(FakeLLM("3", "3", "4"), PROBLEM, n=3, keep=1.0).answer == "3"
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
@@ -216,13 +239,13 @@ def test_a_score_that_is_no_number_is_an_error(wrong):
     for place in range(3):
         scores = [0.5, 0.5, 0.5]
         scores[place] = wrong
-        for function in (chapter.rank_weights, partial(chapter.best_share, keep=0.5)):
+        for function in (chapter.rank_weights, partial(deepconf.best_share, keep=0.5)):
             with pytest.raises(ValueError, match=f"the score of sample {place + 1} is {wrong}"):
                 function(scores)
     techniques = [
         partial(chapter.weighted_self_consistency, weight=weight) for weight in chapter.WEIGHTS
     ]
-    for technique in (*techniques, chapter.deepconf):
+    for technique in (*techniques, deepconf.deepconf):
         llm = FakeLLM("3", "4", logprobs=[-1.0, wrong], certainties=[1.0, wrong])
         with pytest.raises(ValueError, match="nan|inf"):
             technique(llm, PROBLEM, n=2)
@@ -230,14 +253,14 @@ def test_a_score_that_is_no_number_is_an_error(wrong):
 
 @pytest.mark.parametrize("jitter", [0.0, 3e-7, -3e-7])
 def test_equal_confidences_stay_equal_when_they_are_rounded_otherwise(jitter):
-    assert chapter.best_share([0.9, 0.9 * (1 + jitter), 0.5, 0.4], 0.25) == [
+    assert deepconf.best_share([0.9, 0.9 * (1 + jitter), 0.5, 0.4], 0.25) == [
         True,
         True,
         False,
         False,
     ]
     llm = FakeLLM("3", "4", logprobs=[-0.1, -0.1 * (1 + jitter)])
-    assert chapter.deepconf(llm, PROBLEM, n=2, keep=0.5).answer == "3"
+    assert deepconf.deepconf(llm, PROBLEM, n=2, keep=0.5).answer == "3"
 
 
 class ScriptedLLM(FakeLLM):
@@ -265,7 +288,7 @@ class ScriptedLLM(FakeLLM):
 def test_a_sample_as_confident_as_the_threshold_is_kept_in_every_run(tiny, jitter):
     text = "1+1=2\n" * 20 + "so \\boxed{5}<|im_end|>"
     llm = ScriptedLLM(tiny.tokenizer, text, -0.1 * (1 + jitter), logprobs=[-0.1, -0.1])
-    solution = chapter.deepconf_online(llm, PROBLEM, n=4, warmup=2)
+    solution = deepconf.deepconf_online(llm, PROBLEM, n=4, warmup=2)
     assert [c.finish_reason for c in solution.completions] == ["stop"] * 4
     assert solution.trace[0]["votes"] == pytest.approx(
         {"3": 0.9048, "4": 0.9048, "5": 1.8097}, abs=1e-4
@@ -273,7 +296,7 @@ def test_a_sample_as_confident_as_the_threshold_is_kept_in_every_run(tiny, jitte
     assert solution.answer == "5"
     weak = ScriptedLLM(tiny.tokenizer, text, -0.1001, logprobs=[-0.1, -0.1])
     reasons = [
-        c.finish_reason for c in chapter.deepconf_online(weak, PROBLEM, n=4, warmup=2).completions
+        c.finish_reason for c in deepconf.deepconf_online(weak, PROBLEM, n=4, warmup=2).completions
     ]
     assert reasons == ["stop", "stop", "weak", "weak"]
 
@@ -281,26 +304,26 @@ def test_a_sample_as_confident_as_the_threshold_is_kept_in_every_run(tiny, jitte
 @pytest.mark.parametrize("jitter", [0.0, 3e-7, -3e-7])
 def test_a_consensus_that_is_just_reached_ends_the_sampling_in_every_run(tiny, jitter):
     llm = ScriptedLLM(tiny.tokenizer, "", 0.0, logprobs=[-0.1, -0.1 * (1 + jitter)])
-    solution = chapter.deepconf_online(llm, PROBLEM, n=4, warmup=2, consensus=0.5, keep=1.0)
+    solution = deepconf.deepconf_online(llm, PROBLEM, n=4, warmup=2, consensus=0.5, keep=1.0)
     assert len(solution.completions) == 2 and solution.answer == "3"
 
 
 @pytest.mark.parametrize("group", [1, 2, 3, 5, 32])
 @pytest.mark.parametrize("text", ["日本語 → ½ 🙂 so \\boxed{4}", "é", "plain, plain"])
 def test_a_character_that_spans_two_pieces_is_kept(tiny, monkeypatch, text, group):
-    monkeypatch.setattr(chapter, "GROUP", group)
+    monkeypatch.setattr(deepconf, "GROUP", group)
     llm = ScriptedLLM(tiny.tokenizer, text + "<|im_end|>", -0.1)
-    (whole,) = chapter.draw_until_weak(llm, [7], chapter.SAMPLING, 0.0).completions
+    (whole,) = deepconf.draw_until_weak(llm, [7], chapter.SAMPLING, 0.0).completions
     assert whole.text == text and whole.finish_reason == "stop"
     assert whole.token_ids == llm.script and len(whole.logprobs) == len(llm.script)
 
 
 @pytest.mark.parametrize("group", [1, 2, 3, 5, 32])
 def test_a_stop_string_that_spans_two_pieces_is_found(tiny, monkeypatch, group):
-    monkeypatch.setattr(chapter, "GROUP", group)
+    monkeypatch.setattr(deepconf, "GROUP", group)
     llm = ScriptedLLM(tiny.tokenizer, "1+1=2\n\nQuestion: 2+2?<|im_end|>", -0.1)
     params = replace(chapter.SAMPLING, stop=("Question:", "never"))
-    (whole,) = chapter.draw_until_weak(llm, [7], params, 0.0).completions
+    (whole,) = deepconf.draw_until_weak(llm, [7], params, 0.0).completions
     assert whole.text == "1+1=2\n\n" and whole.finish_reason == "stop"
 
 
@@ -308,16 +331,16 @@ def test_a_weak_completion_is_given_up_and_a_good_one_is_not(tiny):
     problem = load_problems("word", split="dev", limit=1)[0]
     prompt = chapter.draw(tiny, problem, 1, replace(chapter.SAMPLING, max_tokens=1))
     ids = prompt.prompt_token_ids
-    (whole,) = chapter.draw_until_weak(tiny, ids, chapter.SAMPLING, 0.0).completions
+    (whole,) = deepconf.draw_until_weak(tiny, ids, chapter.SAMPLING, 0.0).completions
     assert whole.finish_reason == "stop" and "\\boxed" in whole.text
     assert len(whole.token_ids) == len(whole.logprobs)
     rescored = tiny.score(ids, whole.token_ids)
     assert whole.logprobs == pytest.approx(rescored, abs=1e-3)
-    stopped = chapter.draw_until_weak(tiny, ids, chapter.SAMPLING, 1.1)
+    stopped = deepconf.draw_until_weak(tiny, ids, chapter.SAMPLING, 1.1)
     (weak,) = stopped.completions
-    assert weak.finish_reason == "weak" and weak.token_ids == whole.token_ids[: chapter.GROUP]
-    assert stopped.cost.generated_tokens == chapter.GROUP
-    (short,) = chapter.draw_until_weak(
+    assert weak.finish_reason == "weak" and weak.token_ids == whole.token_ids[: deepconf.GROUP]
+    assert stopped.cost.generated_tokens == deepconf.GROUP
+    (short,) = deepconf.draw_until_weak(
         tiny, ids, replace(chapter.SAMPLING, max_tokens=40), 0.0
     ).completions
     assert short.finish_reason == "length" and len(short.token_ids) == 40
@@ -326,9 +349,9 @@ def test_a_weak_completion_is_given_up_and_a_good_one_is_not(tiny):
 def test_deepconf_online_stops_on_consensus_and_ignores_the_weak(tiny):
     problem = load_problems("word", split="dev", limit=3)[2]
     options = {"n": 8, "params": chapter.SAMPLING, "warmup": 4, "keep": 0.5}
-    at_once = chapter.deepconf_online(tiny, problem, consensus=0.0, **options)
+    at_once = deepconf.deepconf_online(tiny, problem, consensus=0.0, **options)
     assert len(at_once.completions) == 4
-    solution = chapter.deepconf_online(tiny, problem, consensus=1.01, **options)
+    solution = deepconf.deepconf_online(tiny, problem, consensus=1.01, **options)
     assert len(solution.completions) == 8  # more than everything: never reached
     first = [completion.token_ids for completion in at_once.completions]
     assert [completion.token_ids for completion in solution.completions[:4]] == first
@@ -337,7 +360,7 @@ def test_deepconf_online_stops_on_consensus_and_ignores_the_weak(tiny):
     threshold = sorted(solution.scores[:4])[2]
     for completion, score in zip(solution.completions[4:], solution.scores[4:]):
         if completion.finish_reason == "weak":
-            assert score < threshold and len(completion.token_ids) % chapter.GROUP == 0
+            assert score < threshold and len(completion.token_ids) % deepconf.GROUP == 0
     voters = [s for s in solution.scores if s >= threshold]
     assert sum(solution.trace[0]["votes"].values()) <= sum(voters) + 1e-9
 
@@ -425,18 +448,71 @@ def test_the_results_of_the_recorded_pools_are_those_in_the_chapter(problems, na
     assert (SCRIPT.parent / "RESULTS.md").read_text("utf-8") == shown
 
 
-@pytest.mark.parametrize("method", ["adaptive", "weighted", "deepconf-online", "universal"])
-def test_the_script_runs_every_method(method, tmp_path):
-    done = run("--method", method, "--limit", "3", "--n", "4", cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("script", "flags"),
+    [
+        (SCRIPT, ["--method", "adaptive"]),
+        (SCRIPT, ["--method", "weighted"]),
+        (SCRIPT, ["--method", "universal"]),
+        (DEEPCONF, []),
+        (DEEPCONF, ["--online"]),
+    ],
+)
+def test_the_scripts_run_every_method(script, flags, tmp_path):
+    done = run(*flags, "--limit", "3", "--n", "4", cwd=tmp_path, script=script)
     assert done.returncode == 0, done.stderr
     match = re.fullmatch(LAST_LINE, done.stdout.strip().splitlines()[-1])
     assert match and match[4] == "3"
 
 
 def test_a_user_error_is_told(tmp_path):
-    done = run("--keep", "0", "--method", "deepconf", "--limit", "2", "--n", "2", cwd=tmp_path)
+    done = run("--keep", "0", "--limit", "2", "--n", "2", cwd=tmp_path, script=DEEPCONF)
     assert done.returncode == 1 and "keep must be a share" in done.stdout.splitlines()[-1]
 
 
 def test_defaults_are_those_of_the_book():
     assert chapter.SAMPLING == SamplingParams(temperature=0.6, max_tokens=700)
+
+
+# --- The exercises --------------------------------------------------------------------------------
+
+
+def exercise(check):
+    return check.__name__.removeprefix("check_")
+
+
+def names(cases):
+    return [f"{exercise(check)}: {function.__name__}" for check, function, *_ in cases]
+
+
+@pytest.mark.parametrize(("check", "answer"), RIGHT, ids=names(RIGHT))
+def test_a_right_answer_passes_in_any_style(check, answer, capsys):
+    check(answer)
+    assert capsys.readouterr().out.startswith("Exercise ")
+
+
+@pytest.mark.parametrize(("check", "answer", "message"), WRONG, ids=names(WRONG))
+def test_a_wrong_answer_is_rejected_with_a_message_that_helps(check, answer, message):
+    state = random.getstate()
+    with pytest.raises(AssertionError, match=re.escape(message)):
+        check(answer)
+    assert random.getstate() == state, "a check must leave the global random numbers alone"
+
+
+def test_every_exercise_is_tried_with_wrong_answers_and_is_in_the_notebook():
+    tried = Counter(exercise(check) for check, *_ in WRONG)
+    assert len(tried) == 7 and min(tried.values()) >= 8
+    assert tried.keys() == {exercise(check) for check, _ in RIGHT}
+    exercises = nbformat.read(SCRIPT.with_name("exercises.ipynb"), as_version=4)
+    code = "\n".join(cell.source for cell in exercises.cells)
+    for name in tried:
+        assert f"def {name}(" in code and f"checks.check_{name}({name})" in code
+
+
+def test_an_exercise_that_is_not_written_yet_is_told_so():
+    def empty(*arguments, **options):
+        raise NotImplementedError
+
+    for check in {check for check, *_ in WRONG}:
+        with pytest.raises(AssertionError, match="empty is not written yet"):
+            check(empty)

@@ -219,7 +219,7 @@ def test_a_reward_that_is_no_number_is_an_error_that_names_it(wrong, place):
         quality.sample_and_score(llm, PROBLEM, **options)
     noted = [sample("1", reward=0.9), sample("1", reward=0.9)]
     noted[place].measures["reward"] = wrong
-    with pytest.raises(ValueError, match=f"the noted reward of sample {place + 1} is {wrong}"):
+    with pytest.raises(ValueError, match=f"the recorded reward of sample {place + 1} is {wrong}"):
         accepted_by(quality.NotedReward(0.4), *noted)
 
 

@@ -8,14 +8,13 @@ import re
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from scripts import run_script, start_script
 
-from ch04_rejection import rejection
 from ch05_refine import critique as reading
 from ch05_refine import outcomes, study
 from ch05_refine import refine as chapter
@@ -33,9 +32,10 @@ from shared.errors import UserError
 from shared.evaluation.evaluate import evaluate, load_evaluation
 from shared.evaluation.pool import POOLS_FOLDER, PooledProblem, Sample, read_pool, to_pool
 from shared.evaluation.records import VERSION, Record
-from shared.rewards.interfaces import Scores
+from shared.rewards.interfaces import Scores, Verdicts
 from shared.rewards.judge import judging_cost
 from shared.rewards.scorers import Judge, Likelihood, Reward, reading_cost
+from shared.rewards.verifiers import ArithmeticHolds
 from shared.text.prompts import ALL_RIGHT
 
 ROOT = Path(__file__).parents[1]
@@ -366,17 +366,29 @@ def test_the_verifier_takes_the_place_of_the_critique():
 # --- Reflexion ------------------------------------------------------------------------------------
 
 
-def test_reflexion_tries_until_the_test_passes():
+@dataclass(frozen=True)
+class Accepts:
+    """A verifier of fixed texts; reading a solution costs one token."""
+
+    text: str | None = None
+    name: str = "accepts"
+
+    def verify(self, llm, question, solutions) -> Verdicts:
+        return Verdicts([s.text == self.text for s in solutions], Cost(scored_tokens=1))
+
+
+def test_reflexion_tries_until_the_verifier_accepts():
     llm = ScriptedLLM(boxed(1), "one", boxed(2), "two", boxed(3), "never asked for")
-    solution = chapter.reflexion(llm, PROBLEM, rounds=9, passes=lambda c: c.text == boxed(3))
+    solution = chapter.reflexion(llm, PROBLEM, rounds=9, verifier=Accepts(boxed(3)))
     assert solution.answer == "3" and llm.replies == ["never asked for"]
     assert [r["critique"] for r in solution.trace] == [None, "one", "two"]
     assert solution.cost.generated_tokens == 25 and len(solution.completions) == 5
+    assert solution.cost.scored_tokens == 3  # each try was verified once
 
 
 def test_reflexion_remembers_the_last_failures_with_the_reflections():
     llm = ScriptedLLM(boxed(1), "one", boxed(2), "two", boxed(3), "three", boxed(4))
-    solution = chapter.reflexion(llm, PROBLEM, rounds=3, passes=lambda c: False, memory=2)
+    solution = chapter.reflexion(llm, PROBLEM, rounds=3, verifier=Accepts(), memory=2)
     assert solution.answer == "4" and not llm.replies
     first, second, third = (
         [boxed(i), prompts.CRITIQUE, word, prompts.REVISE]
@@ -404,14 +416,12 @@ def test_the_test_of_reflexion_is_the_arithmetic():
 @pytest.mark.parametrize(
     "text", ["", "1+1=2", "1+1=2\n\\boxed{2", "\\boxed{2}", "1+1=3 \\boxed{3}"]
 )
-def test_it_wants_a_finished_solution_as_the_verifier_of_chapter_4_does(text):
+def test_the_arithmetic_accepts_a_finished_solution_only(text):
     for finish_reason in ("stop", "length"):
         for attempt in (text, "1+1=2\n\\boxed{2}"):
             solution = Completion(attempt, [1], [0.0], finish_reason)
-            passes = chapter.equations_hold(solution)
-            assert passes == (finish_reason == "stop" and attempt != text)
-            verdicts, _ = rejection.ArithmeticHolds().verify(None, "?", [solution])
-            assert [passes] == verdicts
+            (accepted,), _ = ArithmeticHolds().verify(None, "?", [solution])
+            assert accepted == (finish_reason == "stop" and attempt != text)
 
 
 # --- All ways at once -----------------------------------------------------------------------------
@@ -419,7 +429,7 @@ def test_it_wants_a_finished_solution_as_the_verifier_of_chapter_4_does(text):
 
 def test_the_same_request_is_worked_on_once():
     llm = ScriptedLLM("a", "b", "c")
-    shared = study.Shared(llm)
+    shared = study.CachedReplies(llm)
     ask, greedy = prompts.ask("?"), SamplingParams(temperature=0)
     reply = partial(shared.chat, enable_thinking=False)
     assert reply(ask, greedy) is reply(ask, greedy)

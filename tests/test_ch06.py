@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from scripts import run_script, start_script
@@ -26,6 +25,9 @@ from ch06_search import (
     equal_tokens,
     figures,
     game24,
+    mcts,
+    particles,
+    selection,
     study,
     study_game24,
     tables,
@@ -54,9 +56,10 @@ from shared.rewards import step_reader
 from shared.rewards.judge import judge as shared_judge
 from shared.rewards.process_reward import ProcessRewardModel
 from shared.rewards.scorers import Reward
-from shared.rewards.step_reader import StepReader
+from shared.rewards.step_reader import Call, StepReader
 
 SCRIPT = Path(chapter.__file__)
+METHODS = {name: method for name, (method, _) in chapter.METHODS.items()}
 PROBLEM = Problem("Which word?", None)
 END = chr(3)  # the toy model's end-of-turn token
 ASKED = "<user>Which word?\n" + prompts.STEP_BY_STEP + "<assistant>"
@@ -84,7 +87,7 @@ class ToyLLM:
 
     def __init__(self, steps, max_positions: int = 100_000) -> None:
         self.steps, self.tokenizer, self.calls = steps, ToyTokenizer(), []
-        self.model = SimpleNamespace(config=SimpleNamespace(max_positions=max_positions))
+        self.max_positions = max_positions
 
     def generate(self, texts, params):
         self.calls.append(([self.reply(ids) for ids in texts], params))
@@ -224,7 +227,7 @@ def test_a_path_ends_with_the_turn_or_when_it_is_too_long():
 def test_a_rollout_writes_all_lines_at_once():
     searched = tree(speller({"a": 1.0}, {"b": 1.0}))
     (line,) = searched.expand([searched.root])
-    assert chapter.rollout(searched, line) == 0.5
+    assert mcts.rollout(searched, line) == 0.5
     (end,) = searched.finished
     assert end.parent is line and end.text == "a\nb\n\\boxed{ab}" and end.finish_reason == "stop"
 
@@ -244,11 +247,11 @@ def test_a_model_that_writes_only_empty_lines_comes_to_an_end():
     assert node.finish_reason == "length" and len(node.token_ids) == len(node.path) == 1_500
 
 
-@pytest.mark.parametrize("name", chapter.METHODS)
+@pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("max_tokens", [1, 5, 200])
 def test_no_path_is_longer_than_asked(name, max_tokens):
     llm = speller(EVEN, EVEN, {"a" * 150: 0.5, "b" * 150: 0.5}, EVEN)  # longer than STEP_TOKENS
-    solution = chapter.METHODS[name](
+    solution = METHODS[name](
         llm,
         PROBLEM,
         n=4,
@@ -261,10 +264,10 @@ def test_no_path_is_longer_than_asked(name, max_tokens):
     assert reasons == {"length"} or max_tokens == 200
 
 
-@pytest.mark.parametrize("name", chapter.METHODS)
+@pytest.mark.parametrize("name", METHODS)
 def test_a_path_ends_where_the_models_context_does(name, random_llm):
     context = random_llm.model.config.max_positions
-    solution = chapter.METHODS[name](random_llm, PROBLEM, n=16, value=values.ArithmeticValue())
+    solution = METHODS[name](random_llm, PROBLEM, n=16, value=values.ArithmeticValue())
     prompt = random_llm.tokenizer.encode_chat(prompts.ask(PROBLEM.question), enable_thinking=False)
     ends = {(c.finish_reason, len(prompt) + len(c.token_ids)) for c in solution.completions}
     assert ("length", context) in ends and all(length <= context for _, length in ends)
@@ -283,9 +286,9 @@ def test_who_has_a_score_is_not_asked_again():
 def test_nobody_is_asked_where_there_is_no_choice():
     value = valued({"a": 0.2, "b": 0.7})
     searched = tree(speller(EVEN), value)
-    nodes = chapter.unfinished(searched.expand([searched.root], 9))
-    assert chapter.best(searched, nodes, 2) == nodes and not value.asked
-    assert [node.text for node in chapter.best(searched, nodes, 1)] == ["b\n"]
+    nodes = selection.unfinished(searched.expand([searched.root], 9))
+    assert selection.best(searched, nodes, 2) == nodes and not value.asked
+    assert [node.text for node in selection.best(searched, nodes, 1)] == ["b\n"]
 
 
 def test_paths_weigh_their_scores_or_the_votes_for_them():
@@ -303,7 +306,7 @@ def test_paths_weigh_their_scores_or_the_votes_for_them():
 
 def test_the_drawing_has_every_node_after_its_parent():
     searched = tree(speller(EVEN, EVEN))
-    searched.expand(chapter.unfinished(searched.expand([searched.root], 9)), 9)
+    searched.expand(selection.unfinished(searched.expand([searched.root], 9)), 9)
     drawn = trees.drawing(searched.root)
     assert [each["node"] for each in drawn] == list(range(1, 7))
     assert all(each["parent"] < each["node"] for each in drawn)
@@ -326,28 +329,26 @@ WIDE = {
 }
 
 
-@pytest.mark.parametrize("name", chapter.METHODS)
+@pytest.mark.parametrize("name", METHODS)
 def test_a_search_that_is_wide_enough_is_exhaustive(name):
     # With equal values everywhere nothing is preferred, so that every word must be found.
     llm = speller(THIRDS, THIRDS)
-    solution = chapter.METHODS[name](
-        llm, PROBLEM, value=valued(dict.fromkeys(ALL, 0.5)), **WIDE[name]
-    )
+    solution = METHODS[name](llm, PROBLEM, value=valued(dict.fromkeys(ALL, 0.5)), **WIDE[name])
     assert found(solution) == set(ALL)
 
 
-@pytest.mark.parametrize("name", chapter.METHODS)
+@pytest.mark.parametrize("name", METHODS)
 def test_a_perfect_value_leads_to_the_best_word(name):
     llm = speller(THIRDS, THIRDS, THIRDS)
     best = "bca"
     value = valued({word: float(word == best) for word in words("abc", "abc", "abc")})
-    solution = chapter.METHODS[name](llm, PROBLEM, n=48, value=value)
+    solution = METHODS[name](llm, PROBLEM, n=48, value=value)
     assert solution.answer == best and max(solution.scores) == 1.0
 
 
-@pytest.mark.parametrize("name", chapter.METHODS)
+@pytest.mark.parametrize("name", METHODS)
 def test_a_search_counts_all_it_spent_and_the_same_seed_gives_the_same(name):
-    method, runs = chapter.METHODS[name], []
+    method, runs = METHODS[name], []
     for _ in range(2):
         llm = speller(EVEN, EVEN, EVEN)
         value = valued({word: i / 10 for i, word in enumerate(words("ab", "ab", "ab"))})
@@ -440,27 +441,27 @@ def test_few_beams_share_the_places_too(beams):
     assert second == ({"a": 4, "c": 3} if beams == 2 else {"a": 3, "c": 2, "b": 2})
 
 
-def test_places_are_shared_out():
+def test_next_steps_are_distributed_evenly():
     a, b, c, d = nodes = [Node([], letter) for letter in "abcd"]
-    assert chapter.shared_out(nodes, 7) == [a, a, b, b, c, c, d]
-    assert chapter.shared_out(nodes, 8) == [a, a, b, b, c, c, d, d]
-    assert chapter.shared_out([a], 3) == [a, a, a]
+    assert selection.distribute(nodes, 7) == [a, a, b, b, c, c, d]
+    assert selection.distribute(nodes, 8) == [a, a, b, b, c, c, d, d]
+    assert selection.distribute([a], 3) == [a, a, a]
     for count in range(1, 5):
-        for places in range(count, 30):
-            shares = Counter(chapter.shared_out(nodes[:count], places))
-            assert shares.total() == places and len(shares) == count
+        for total in range(count, 30):
+            shares = Counter(selection.distribute(nodes[:count], total))
+            assert shares.total() == total and len(shares) == count
             assert max(shares.values()) - min(shares.values()) <= 1
 
 
-def test_where_places_divide_evenly_the_search_is_what_it_was():
+def test_where_slots_divide_evenly_the_search_is_what_it_was():
     # As beam search was before: equal shares, so that fixed seeds give the same texts.
     def search_draft(llm, value, n, branch):
         searched = Tree(llm, PROBLEM, value, chapter.PARAMS, "\n")
-        beams = chapter.unfinished(searched.expand([searched.root], n))
+        beams = selection.unfinished(searched.expand([searched.root], n))
         while beams and (room := n - len(searched.finished)) > 0:
-            beams = chapter.best(searched, beams, math.ceil(room / branch))
+            beams = selection.best(searched, beams, math.ceil(room / branch))
             assert room % len(beams) == 0
-            beams = chapter.unfinished(searched.expand(beams, room // len(beams)))
+            beams = selection.unfinished(searched.expand(beams, room // len(beams)))
         return searched.solution()
 
     alphabet = {letter: 1 / 26 for letter in map(chr, range(97, 123))}
@@ -564,16 +565,16 @@ def test_rollouts_are_told_to_every_node_above():
     root = Node([])
     child = Node([], parent=root)
     leaf = Node([], parent=child)
-    chapter.back_up(leaf, 0.75)
-    chapter.back_up(child, 0.25)
+    mcts.back_up(leaf, 0.75)
+    mcts.back_up(child, 0.25)
     assert [(n.visits, n.total) for n in (root, child, leaf)] == [(2, 1.0), (2, 1.0), (1, 0.75)]
 
 
 def test_the_upper_bound_is_the_mean_and_a_bonus_for_few_visits():
     root = Node([], visits=8)
     child = Node([], parent=root, visits=2, total=1.0)
-    assert chapter.upper_bound(child, 0.5) == pytest.approx(0.5 + 0.5 * math.sqrt(math.log(8) / 2))
-    assert chapter.upper_bound(Node([], parent=root), 0.5) == math.inf
+    assert mcts.upper_bound(child, 0.5) == pytest.approx(0.5 + 0.5 * math.sqrt(math.log(8) / 2))
+    assert mcts.upper_bound(Node([], parent=root), 0.5) == math.inf
 
 
 def test_selection_walks_down_to_a_node_without_open_children():
@@ -582,8 +583,8 @@ def test_selection_walks_down_to_a_node_without_open_children():
     bad = Node([], "b", parent=root, visits=1, total=0.1)
     done = Node([], "ab", parent=good, finish_reason="stop")
     root.children, good.children = {"a": good, "b": bad}, {"ab": done}
-    assert chapter.select(root, 0.0) is good
-    assert chapter.select(root, 9.0) is bad
+    assert mcts.select(root, 0.0) is good
+    assert mcts.select(root, 9.0) is bad
 
 
 def test_resampling_is_in_proportion_and_even():
@@ -591,20 +592,20 @@ def test_resampling_is_in_proportion_and_even():
     nodes, weights = [Node([]) for _ in range(5)], [0.0, 1.0, 2.0, 3.0, 1.5]
     total: Counter[Node] = Counter()
     for _ in range(4_000):
-        drawn = Counter(chapter.resample(nodes, weights, rng))
+        drawn = Counter(particles.resample(nodes, weights, rng))
         for node, weight in zip(nodes, weights):
             assert abs(drawn[node] - 5 * weight / 7.5) < 1  # the next whole number up or down
         total += drawn
     for node, weight in zip(nodes, weights):
         assert total[node] / 20_000 == pytest.approx(weight / 7.5, abs=0.01)
-    assert chapter.resample(nodes, [0.0] * 5, rng) == nodes
+    assert particles.resample(nodes, [0.0] * 5, rng) == nodes
 
 
 @pytest.mark.parametrize("weight", [1e308, 5e-324, 1e-300])
 def test_resampling_copes_with_the_largest_and_the_smallest_weights(weight):
     nodes, rng = [Node([]) for _ in range(4)], random.Random(0)
-    assert chapter.resample(nodes, [weight] * 4, rng) == nodes
-    assert set(chapter.resample(nodes, [0.0, weight, 0.0, 0.0], rng)) == {nodes[1]}
+    assert particles.resample(nodes, [weight] * 4, rng) == nodes
+    assert set(particles.resample(nodes, [0.0, weight, 0.0, 0.0], rng)) == {nodes[1]}
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
@@ -613,17 +614,17 @@ def test_resampling_by_what_is_no_weight_is_an_error(wrong, place):
     weights = [0.5, 0.5, 0.5]
     weights[place] = wrong
     with pytest.raises(ValueError, match=re.escape(f"{wrong}")):
-        chapter.resample([Node([]) for _ in range(3)], weights, random.Random(0))
+        particles.resample([Node([]) for _ in range(3)], weights, random.Random(0))
 
 
 @pytest.mark.parametrize("zero", [True, False])
-def test_particles_that_are_worth_nothing_go_on(zero):
+def test_particles_that_are_worth_nothing_survive(zero):
     value = valued({word: 0.0 if zero else 5e-324 for word in words("ab", "ab")})
     solution = chapter.particle_filter(speller(EVEN, EVEN), PROBLEM, n=8, value=value)
     assert sum(completion.measures["weight"] for completion in solution.completions) == 8
 
 
-@pytest.mark.parametrize("name", chapter.METHODS)
+@pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, None])
 def test_a_value_that_is_no_number_is_an_error_that_names_it(name, wrong):
     @scorer
@@ -632,7 +633,7 @@ def test_a_value_that_is_no_number_is_an_error_that_names_it(name, wrong):
 
     llm = speller(EVEN, EVEN, EVEN)
     with pytest.raises(ValueError, match=f"shaky_value of sample . is {wrong}, but a score must"):
-        chapter.METHODS[name](llm, PROBLEM, n=8, value=shaky_value)
+        METHODS[name](llm, PROBLEM, n=8, value=shaky_value)
 
 
 def test_a_value_for_each_node_is_needed():
@@ -654,7 +655,7 @@ def test_particles_end_as_often_as_their_probability_times_their_score():
     ends: Counter[str] = Counter()
     for seed in range(150):
         searched = tree(speller(first, second), value, seed=seed)
-        ends.update(letters(n.text) for n in chapter.drift(searched, 60, random.Random(seed)))
+        ends.update(letters(n.text) for n in particles.drift(searched, 60, random.Random(seed)))
     assert ends.total() == 150 * 60
     for word, weight in target.items():
         assert ends[word] / ends.total() == pytest.approx(weight / sum(target.values()), abs=0.02)
@@ -672,13 +673,13 @@ def test_a_particles_vote_counts_as_often_as_it_is_there():
     assert sum(completion.measures["weight"] for completion in solution.completions) == 60
 
 
-@pytest.mark.parametrize("name", chapter.METHODS)
+@pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("wrong", [{"n": 0}, {"branch": 0}, {"branch": -1}])
 def test_numbers_below_one_are_refused_by_name(name, wrong):
     if name == "particles" and "branch" in wrong:
         pytest.skip("particles have no branches")
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be at least 1, not"):
-        chapter.METHODS[name](speller(EVEN), PROBLEM, value=FLAT, **wrong)
+        METHODS[name](speller(EVEN), PROBLEM, value=FLAT, **wrong)
 
 
 # --- Values ---------------------------------------------------------------------------------------
@@ -843,6 +844,30 @@ def test_a_whole_solution_can_be_read_at_once(tiny, reward_model):
     scores, _ = StepReader(reward_model).score(tiny, problem.question, nodes)
     steps = reward_model.step_scores(problem.question, [node.text for node in nodes])
     assert scores == pytest.approx([each[-1] for each in steps], abs=1e-3)
+
+
+def test_a_step_that_cannot_be_read_fails_alone(tiny, reward_model, monkeypatch):
+    """Calls that wait at the same time share a batch, but not each other's errors."""
+    reader, real = StepReader(reward_model), StepReader.read_batch
+    fine, broken, overflowing = (
+        Call("One and one?", [Node([], f"Plan: in order.\n{text}\n")])
+        for text in ("1+1=2", "1+1=3", "1+1=4")
+    )
+    empty = Call("One and one?", [])
+
+    def read_batch(self, batch):
+        if any(each.node is broken.nodes[0] for each in batch):
+            raise RuntimeError("cannot be read")
+        scores = real(self, batch)
+        bad = overflowing.nodes[0]
+        return scores | ({bad: (math.nan, 1)} if bad in scores else {})
+
+    monkeypatch.setattr(StepReader, "read_batch", read_batch)
+    reader.work([fine, broken, overflowing, empty])
+    (score,) = fine.future.result(0).scores
+    assert 0 < score < 1 and empty.future.result(0).scores == []
+    assert "cannot be read" in str(broken.future.exception(0))
+    assert isinstance(overflowing.future.exception(0), ValueError)
 
 
 def test_a_worker_elsewhere_can_have_the_reader(tiny, reward_model):

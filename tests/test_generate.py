@@ -237,3 +237,26 @@ def test_a_request_that_is_cancelled_in_the_middle_of_a_step_harms_no_other(rand
     while batch.has_work:
         batch.step()
     assert len(other.future.result(0).completions[0].token_ids) == 3
+
+
+def test_a_cancelled_prompt_leaves_the_cache_though_none_of_its_rows_is_live(random_llm):
+    """Its first rows have ended, and there was no room yet for its others."""
+    batch = BatchGenerator(
+        random_llm.model,
+        random_llm.tokenizer,
+        random_llm.stop_ids,
+        cache_bytes=30_000,
+        prefixes=PrefixCache(0),
+    )
+    one = Request([1, 2], SamplingParams(n=500, max_tokens=1, ignore_eos=True), 1)
+    other = Request([3], SamplingParams(max_tokens=3, ignore_eos=True), 3)
+    batch.add(one)
+    batch.step()
+    assert not batch.rows and batch.prompts == [one] and not one.all_started
+    one.cancelled = True
+    batch.add(other)
+    batch.step()
+    assert batch.prompts == [other]
+    while batch.has_work:
+        batch.step()
+    assert len(other.future.result(0).completions[0].token_ids) == 3

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [  # from the bottom up; what stands in one line does not import each other
-    ("errors", "scores", "solution", "threads", "files", "sandbox"),
+    ("errors", "scores", "solution", "threads", "files", "sandbox", "book"),
     ("decoder", "text", "grading"),
     ("engine", "loading"),
     ("llm",),

@@ -222,6 +222,27 @@ def test_a_failed_score_abandons_no_generation(random_folder, monkeypatch):
         assert texts(generating.result()[0]) == expected
 
 
+def test_scoring_that_fails_as_a_whole_tells_only_those_who_wait_for_scores(
+    random_folder, monkeypatch
+):
+    llm = LLM(str(random_folder))
+    params = SamplingParams(n=3, max_tokens=200, ignore_eos=True)
+    expected = texts(llm.generate([[1, 2]], params)[0])
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("not even batched")
+
+    monkeypatch.setattr("shared.engine.scoring.batches_by_length", broken)
+    with ThreadPoolExecutor(2) as pool:
+        generating = pool.submit(llm.generate, [[1, 2]], params)
+        while not llm._batch.requests:
+            pass
+        scoring = pool.submit(llm.score, [1], [2])
+        with pytest.raises(RuntimeError, match="not even batched"):
+            scoring.result(timeout=20)
+        assert texts(generating.result(timeout=20)[0]) == expected
+
+
 def test_an_interrupted_call_gives_its_rows_back(random_folder, monkeypatch):
     llm = LLM(str(random_folder))
     interrupted = threading.Event()

@@ -36,6 +36,8 @@ NOT_SHOWN = {"main", "parse_args"}
 OWN = "notebook-only"  # the tag of a cell that defines what no module does
 # In a small run, what the first cell of a notebook sets (or imports) becomes this instead.
 SMALL = {"NUM_PROBLEMS": 4, "NUM_DRAWN": 2, "N": 4, "ROUNDS": 2, "POOL_SIZE": 8}
+# What a notebook shows besides the modules of its own folder.
+ALSO_SHOWN = {"ch04_rejection": [ROOT / "shared" / "rewards" / "verifiers.py"]}
 SMALL_EXERCISES = {"NUM_PROBLEMS": 4}  # their checks need as many samples as they have
 
 
@@ -259,9 +261,10 @@ def test_the_notebook_runs_at_full_size(path, tmp_path):
 
 
 def chapter_definitions(chapter: Path) -> dict[str, set[str]]:
-    """Every name that a chapter's modules define, with its texts: two modules may share a name."""
+    """Every name that a chapter's modules define, and those of ALSO_SHOWN, with its texts: two
+    modules may share a name."""
     found: dict[str, set[str]] = {}
-    for module in sorted(chapter.glob("*.py")):
+    for module in [*sorted(chapter.glob("*.py")), *ALSO_SHOWN.get(chapter.name, [])]:
         for name, text in definitions(module.read_text("utf-8")).items():
             found.setdefault(name, set()).add(text)
     return found

@@ -13,7 +13,6 @@ from concurrent.futures import CancelledError
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -52,6 +51,11 @@ def die_once(llm, problem, *, log: Path, victim: str):
 def always_die(llm, problem):
     """Kills whoever works on it."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail(llm, item):
+    """Raises an error that is the work's own, not the worker's."""
+    raise ValueError(f"{item} cannot be done")
 
 
 def never_end(llm, problem, *, log: Path):
@@ -151,6 +155,14 @@ def test_a_killed_workers_problems_are_done_by_the_other(two_cores, alone, tmp_p
         evaluate(sample, cluster, PROBLEMS)
 
 
+def test_a_worker_whose_work_failed_is_free_again(two_cores):
+    cluster = RayCluster("tiny")
+    for _ in range(3):
+        with pytest.raises(ValueError, match="this cannot be done"):
+            cluster.run(fail, ["this"], 1, print)
+    assert set(cluster.workers.values()) == {0}
+
+
 def test_ctrl_c_stops_what_the_workers_are_at(two_cores, alone, ctrl_c_works, tmp_path):
     cluster, log = RayCluster("tiny"), tmp_path / "log.txt"
 
@@ -196,15 +208,21 @@ def test_without_a_cluster_the_address_is_named():
 
 
 @pytest.mark.parametrize("listens", [True, False])
-def test_a_note_of_a_cluster_that_was_killed_is_not_believed(monkeypatch, listens):
+def test_a_note_of_a_cluster_that_was_killed_is_not_believed(monkeypatch, tmp_path, listens):
+    ray = pytest.importorskip("ray", reason="a Ray cluster needs the package ray: pip install ray")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # where Ray keeps its note
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         if listens:
             server.listen()
-        noted = f"127.0.0.1:{server.getsockname()[1]}"
-        utils = SimpleNamespace(read_ray_address=lambda: noted)
-        ray = SimpleNamespace(_private=SimpleNamespace(utils=utils))
-        monkeypatch.delenv("RAY_ADDRESS", raising=False)
+        utils = ray._private.utils
+        note = Path(utils.get_ray_address_file(None))
+        assert note.is_relative_to(tmp_path)
+        assert not running_here(ray)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        utils.write_ray_address(f"127.0.0.1:{server.getsockname()[1]}")
+        assert note.exists()
         assert running_here(ray) == listens
 
 

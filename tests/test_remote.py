@@ -7,6 +7,7 @@ must be the same; sampled texts are drawn its own way.
 
 import argparse
 import importlib.util
+import inspect
 import json
 import os
 import socket
@@ -21,7 +22,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ch01_cot.cot import chain_of_thought, direct_answer
+from ch01_cot.cot import budget_forcing, chain_of_thought, cot_decoding, direct_answer
 from ch02_self_consistency.self_consistency import self_consistency
 from shared import SamplingParams, Tokenizer, load_problems, prompts
 from shared.backends.openai_protocol import (
@@ -30,6 +31,7 @@ from shared.backends.openai_protocol import (
     read_completion,
     read_logprobs,
 )
+from shared.backends.protocol import Backend, Engine
 from shared.backends.remote import RemoteLLM
 from shared.evaluation import cli
 from shared.evaluation.evaluate import evaluate
@@ -260,6 +262,24 @@ def test_what_stays_on_the_server_is_refused_by_name(served):
     assert len(output.prompt_token_ids) > 2
     with pytest.raises(NotServed, match="token ids"):
         list(output.prompt_token_ids)
+
+
+@pytest.mark.parametrize("technique", [cot_decoding, budget_forcing])
+def test_techniques_that_need_the_stop_tokens_are_refused_by_name(served, technique):
+    """Even with the model's own tokenizer: a server does not say which tokens end a reply."""
+    llm = RemoteLLM(base_url=served.base_url, tokenizer=Tokenizer.from_folder(TINY))
+    assert llm.max_positions is None
+    (problem,) = load_problems("word", limit=1)
+    with pytest.raises(NotServed, match="which tokens end a reply"):
+        technique(llm, problem)
+
+
+def test_both_engines_have_all_that_the_protocol_declares(tiny):
+    declared = {name for name in vars(Engine) | vars(Backend) if not name.startswith("_")}
+    assert {"tokenizer", "stop_ids", "max_positions", "chat"} <= declared
+    for name in declared - {"name"}:
+        getattr(tiny, name)
+        inspect.getattr_static(RemoteLLM, name)
 
 
 def test_a_refusal_is_the_error_of_its_question(served):

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from ch01_cot.cot import chain_of_thought, solution_of
+from ch02_self_consistency import deepconf
 from ch02_self_consistency import self_consistency as ch02
 from ch03_best_of_n.best_of_n import best_answer, best_of_n, weighted_answer
 from ch04_rejection.rejection import first_accepted, rejection_sampling
@@ -102,7 +103,7 @@ class FakeLLM:
     def __init__(self, *answers: str) -> None:
         self.completions = completions_of(*answers)
         self.tokenizer = SimpleNamespace(encode_chat=lambda *a, **k: [1], encode=lambda text: [1])
-        self.model = SimpleNamespace(config=SimpleNamespace(max_positions=99))
+        self.max_positions = 99
 
     def chat(self, messages, params, *, enable_thinking=True):
         return [RequestOutput([1], self.completions[: params.n], Cost())]
@@ -138,7 +139,7 @@ VOTES = {
     "ch02, adaptive": lambda llm, a: (
         ch02.adaptive_consistency(llm, PROBLEM, n=len(a), batch=len(a)).answer
     ),
-    "ch02, deepconf": lambda llm, a: ch02.deepconf(llm, PROBLEM, n=len(a)).answer,
+    "ch02, deepconf": lambda llm, a: deepconf.deepconf(llm, PROBLEM, n=len(a)).answer,
     "ch03, best": lambda llm, a: best_of_n(llm, PROBLEM, n=len(a)).answer,
     "ch03, weighted": lambda llm, a: (
         best_of_n(llm, PROBLEM, n=len(a), choose=weighted_answer).answer

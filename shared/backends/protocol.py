@@ -1,7 +1,7 @@
 """What every place where a model runs has in common.
 
 `LLM` (here), `RemoteLLM` (an OpenAI-compatible server) and the model inside each worker of a
-`RayCluster` are an `Engine`: a technique gets one and cannot tell them apart. A `Cluster` has many
+`RayCluster` are an `Engine`: a technique gets one and does not know which. A `Cluster` has many
 engines, and does whole questions.
 """
 
@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from shared.decoder.sampler import SamplingParams
 from shared.llm import Messages, Prompt
 from shared.solution import RequestOutput
+from shared.text.tokenizer import Tokenizer
 
 
 @runtime_checkable
@@ -28,9 +29,23 @@ class Backend(Protocol):
         """Give up on everything in flight; whoever waits for it gets a CancelledError."""
 
 
-@runtime_checkable
 class Engine(Backend, Protocol):
-    """One model, as a technique holds it. Any number of threads may call it at once."""
+    """One model, as a technique sees it. Any number of threads may call it at once.
+
+    What a server does not give raises NotServed, with the reason, as soon as it is used.
+    """
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's own tokenizer."""
+
+    @property
+    def stop_ids(self) -> list[int]:
+        """The token ids that end a reply."""
+
+    @property
+    def max_positions(self) -> int | None:
+        """The most tokens that a prompt and its completion have together; None: not known."""
 
     def generate(
         self, prompts: Prompt | list[Prompt], params: SamplingParams | None = None
@@ -47,6 +62,9 @@ class Engine(Backend, Protocol):
 
     def score(self, prompt: Prompt | Messages, completion: Prompt) -> list[float]:
         """The log-probability of each token of a given completion."""
+
+    def certainty(self, prompt: Prompt | Messages, completion: Prompt) -> list[float]:
+        """The self-certainty at each token of a given completion, in nats."""
 
 
 @runtime_checkable

@@ -107,14 +107,13 @@ class RayCluster:
         while True:
             worker = self._least_busy()
             try:
-                result = get(worker.do.remote(work, item))
+                return get(worker.do.remote(work, item))
             except died as error:
                 self._bury(worker, error)
-                continue
-            with self._lock:
-                if worker in self.workers:  # else another thread has buried it meanwhile
-                    self.workers[worker] -= 1
-            return result
+            finally:  # also after an error of the work itself
+                with self._lock:
+                    if worker in self.workers:  # else it has died
+                        self.workers[worker] -= 1
 
     def _least_busy(self) -> Any:
         """The worker with the fewest problems, which now has one more."""
@@ -160,8 +159,8 @@ def connect(address: str) -> Any:
 def running_here(ray: Any) -> bool:
     """Is there a cluster that Ray would find by itself, and does it answer?
 
-    Ray looks at RAY_ADDRESS and then at its note of the last cluster of this machine; the note
-    outlives a cluster that was killed.
+    Ray reads RAY_ADDRESS and then its note of the last cluster of this machine. The note outlives a
+    cluster that was killed. Only a private function reads it, so a test calls that function.
     """
     if "RAY_ADDRESS" in os.environ:
         return True

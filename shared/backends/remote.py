@@ -109,6 +109,16 @@ class RemoteLLM:
         return self._tokenizer
 
     @property
+    def stop_ids(self) -> NoReturn:
+        """Always raises NotServed: only the folder of a model lists the tokens that end a reply."""
+        raise NotServed("a server does not say which tokens end a reply: use LLM")
+
+    @property
+    def max_positions(self) -> None:
+        """None: a server does not say how long its context is; it checks that itself."""
+        return None
+
+    @property
     def model(self) -> NoReturn:
         """Always raises NotServed: weights, logits and hidden states stay on the server."""
         raise NotServed(

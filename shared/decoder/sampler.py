@@ -4,7 +4,7 @@ Each filter is a small function from logits to logits that sets what it forbids 
 applied in vLLM's order: temperature, min-p, top-k, top-p; each sees what the one before it left.
 All take a batch: every row has parameters of its own, as columns [B, 1].
 
-A draw needs one uniform number a row: the token is where the cumulative distribution passes it.
+A draw needs one uniform number per row: the token is where the cumulative distribution passes it.
 Top-p may need a second one (see `sample`). Nothing else is random, so, up to rounding, a row's text
 depends on its own numbers and on no other row.
 """
@@ -23,17 +23,18 @@ from torch import Tensor
 class SamplingParams:
     """How to sample, under vLLM's names.
 
-    n             completions a prompt
+    n             completions per prompt
     temperature   0 is greedy: always the most likely token
     top_p         keep the most likely tokens until they hold this share (1: off)
     top_k         keep the k most likely tokens (0 or -1: off)
     min_p         keep tokens at least this likely, relative to the most likely one (0: off)
-    max_tokens    generate at most so many tokens
+    max_tokens    generate at most this many tokens
     stop          text at which to stop; it is cut off the completion
     seed          the same seed gives the same completions whatever else is being generated (up to
                   rounding: in bfloat16 on a GPU the batch size can change a near-tie)
-    ignore_eos    go on after the end-of-turn token (for benchmarks)
-    logprobs      also record the log-probabilities of the so many most likely tokens at each step
+    ignore_eos    continue after the end-of-turn token (for benchmarks)
+    logprobs      also record this many of the most likely tokens, and their log-probabilities, at
+                  each step
     stop_loops    end a text that repeats itself forever (`shared/engine/loops.py`); a server
                   ignores this, and with ignore_eos nothing is cut
 
@@ -78,8 +79,8 @@ class SamplingParams:
 class RowParams:
     """The sampling parameters of a batch as columns, [B, 1] each.
 
-    The flags say what any row asks for (or asked for before it left), so that what nobody asks
-    for is skipped without looking at the columns.
+    The flags say which filters some row uses (or used before it left). A filter that no row uses is
+    skipped without reading its column, which on a GPU would mean waiting for the device.
     """
 
     temperature: Tensor
@@ -220,7 +221,7 @@ def sample(
 
 
 def row_uniforms(seed: int, prompt_ids: list[int], sample_index: int, count: int) -> Tensor:
-    """The uniform numbers [count, 2] in [0, 1) that one completion will use, two a token.
+    """The uniform numbers [count, 2] in [0, 1) that one completion will use, two per token.
 
     They depend on (seed, prompt, sample index) only, and fewer are a prefix of more.
     """

@@ -8,5 +8,5 @@ row_cache.py      keys and values of rows that grow; branch_cache.py: rows that 
 prefix_cache.py   keys and values of earlier texts, as a tree
 attention.py      PyTorch's fused attention; attention in two pieces, and how to merge them
 fast_paths.py     all that is here for speed alone and can be deleted
-model_thread.py   the one thread in which models run; inbox.py: how work gets there
+model_thread.py   the one thread in which models run, and how work gets there
 """

@@ -21,7 +21,19 @@ class Admission:
         self.cache_bytes = cache_bytes
         self.bytes_per_token = bytes_per_token
         self.sampling_bytes = SAMPLING_BYTES * vocab_size  # per row
-        self.waiting: deque[Request] = deque()
+        self._waiting: deque[Request] = deque()
+
+    def add(self, request: Request) -> None:
+        """Put a request at the end of the queue."""
+        self._waiting.append(request)
+
+    def remove(self, requests: set[Request]) -> None:
+        """Take requests out of the queue, wherever they stand."""
+        self._waiting = deque(other for other in self._waiting if other not in requests)
+
+    def clear(self) -> None:
+        """Empty the queue."""
+        self._waiting.clear()
 
     def check(self, request: Request) -> None:
         """Raise ValueError if not even one row of a request fits."""
@@ -45,15 +57,16 @@ class Admission:
     def next_starts(self, num_rows: int, live: list[Request]) -> list[Start]:
         """Take the next samples that fit beside `num_rows` rows and the `live` prompts.
 
-        The prompts among them that are new can be read in one prefill.
+        They count as started, and requests of which all samples have started leave the queue. The
+        prompts among them that are new can be read in one prefill.
         """
         starts: list[Start] = []
         num_prompts, longest_unread = len(live), 0
         prompt_columns = max((len(request.prompt_ids) for request in live), default=0)
         row_columns = max((request.max_new_tokens for request in live), default=0)
-        while self.waiting:
-            request = self.waiting[0]
-            if request.first_logits is None:  # its prompt has not been read
+        while self._waiting:
+            request = self._waiting[0]
+            if not request.is_read:
                 longest_unread = max(longest_unread, len(request.prompt_ids))
                 if starts and longest_unread * (len(starts) + 1) > PREFILL_TOKENS:
                     break
@@ -68,7 +81,7 @@ class Admission:
             starts.append((request, samples))
             num_rows += len(samples)
             request.num_started += len(samples)
-            if not request.has_started:
+            if not request.all_started:
                 break  # its other samples start when there is room again
-            self.waiting.popleft()
+            self._waiting.popleft()
         return starts

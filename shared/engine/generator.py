@@ -5,7 +5,7 @@ One `step` gives every live row its next token:
     admit    waiting prompts are read in one batch, each once, and their samples become rows
     sample   each row's next token is chosen from the logits that the last step left
     record   the tokens are written down
-    retire   rows that ended become completions, and leave room for waiting ones
+    retire   rows that have ended become completions, and leave room for waiting ones
     decode   the new tokens are read in one forward pass, which leaves the next logits
 
 Prompts of different lengths share a batch without changing each other's results: no row attends
@@ -14,8 +14,6 @@ beyond its own length, and each has random numbers of its own.
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from typing import NamedTuple
 
 import torch
@@ -36,9 +34,12 @@ from shared.engine.row_state import RowState
 from shared.solution import Completion
 from shared.text.tokenizer import Tokenizer
 
+# Why a row has ended. Where several hold, the last of them counts.
+LENGTH, LOOP, STOP, OVERFLOW = "length", "loop", "stop", "overflow"
+
 
 class Chosen(NamedTuple):
-    """The next token of every row, and what is known about it; [rows] each."""
+    """The next token of every row, its log-probability and its certainty; [rows] each."""
 
     tokens: Tensor
     logprobs: Tensor
@@ -90,27 +91,28 @@ class BatchGenerator:
         """Queue a request. Raises ValueError if it can never be served."""
         self.check(request)
         self.requests.add(request)
-        self.admission.waiting.append(request)
+        self.admission.add(request)
 
     def abandon(self, error: BaseException) -> None:
         """Give up on everything: every unfinished request gets the error."""
         for request in self.requests:
             request.future.set_exception(error)
         self.requests.clear()
-        self.admission.waiting.clear()
+        self.admission.clear()
         self._clear()
 
     @torch.inference_mode()
     def step(self) -> None:
         """Generate one token for every row; finished requests get their result."""
         self._drop_cancelled()
-        while starts := self._next_starts():
+        while starts := self._next_starts():  # one prefill at a time, until nothing more fits
             self._admit(starts)
         if self.rows:
+            # Those of the rows decoded in the last step, then those of the rows just admitted.
             logits, self.logits = self.logits, []
             chosen = self._sample(logits)
-            ended = self._record(chosen, logits)
-            self._retire(ended)
+            self._record(chosen, logits)
+            self._retire(self._ended(chosen))
         if self.rows:
             self._decode()
 
@@ -121,7 +123,7 @@ class BatchGenerator:
 
     def _admit(self, starts: list[Start]) -> None:
         """Read the prompts that are new, and give each new sample a row."""
-        unread = [request for request, _ in starts if request.first_logits is None]
+        unread = [request for request, _ in starts if not request.is_read]
         cache = self._read_prompts(unread) if unread else None
         self.prompts += unread
         number = {request: i for i, request in enumerate(self.prompts)}
@@ -131,7 +133,7 @@ class BatchGenerator:
         self.state.add(new_rows, [row.request.params for row in self.rows])
         self.logits.append(torch.stack([row.request.first_logits for row in new_rows]))
         for request, _ in starts:
-            if request.has_started:
+            if request.all_started:
                 request.first_logits = None
 
     def _read_prompts(self, requests: list[Request]) -> RowCache:
@@ -140,8 +142,9 @@ class BatchGenerator:
         last = [len(ids) - 1 for ids in texts]
         cache, hidden, reused = read(self.model, texts, last, self.prefixes)
         logits = self.model.lm_head(torch.cat(hidden))  # [requests, V]
-        for request, row, count in zip(requests, logits, reused):
-            request.first_logits, request.reused_tokens = row, count
+        for request, next_logits, count in zip(requests, logits, reused):
+            request.is_read = True
+            request.first_logits, request.reused_tokens = next_logits, count
         return cache
 
     def _grow_cache(self, read_now: RowCache | None, prompt_of: list[int]) -> None:
@@ -180,60 +183,68 @@ class BatchGenerator:
 
     # --- record -----------------------------------------------------------------------------------
 
-    def _record(self, chosen: Chosen, logits: list[Tensor]) -> list[int]:
-        """Write the next token of every row down; returns the rows that have ended."""
-        state = self.state
-        state.append(*chosen)
-        is_stop = torch.isin(chosen.tokens, self.stop_tokens) & ~state.ignore_eos
-        ended = is_stop | (state.count >= state.limit)  # [rows]
-        ended |= ~chosen.certainties.isfinite()  # each depends on the logits of all tokens
-        numbers = set(ended.nonzero()[:, 0].tolist()) | self._looping()
-        if any(request.needs_watching for request in self.prompts):
-            numbers |= self._watch(chosen.tokens, logits)
-        return sorted(numbers)
+    def _record(self, chosen: Chosen, logits: list[Tensor]) -> None:
+        """Write the next token of every row down."""
+        self.state.append(*chosen)
+        if any(request.needs_each_token for request in self.prompts):
+            self._record_extras(chosen.tokens, logits)
 
-    def _looping(self) -> set[int]:
-        """The rows that repeat themselves forever, of those whose turn it is to be checked."""
-        counts = self.cache.rows.lengths + 1  # [rows] on the CPU, the newest token included
-        is_due = (counts % CHECK_EVERY == 0) & (counts >= LOOP_TOKENS)
-        return {
-            i
-            for i in is_due.nonzero()[:, 0].tolist()
-            if self.rows[i].request.ends_loops
-            and is_looping(self.state.tokens[i, : int(counts[i])].cpu().numpy())
-        }
-
-    def _watch(self, tokens: Tensor, logits: list[Tensor]) -> set[int]:
-        """Serve the rows that want more than tokens; returns those that met a stop string."""
-        stopped = set()
+    def _record_extras(self, tokens: Tensor, logits: list[Tensor]) -> None:
+        """Stop strings, the most likely tokens, and streaming, for the rows that ask for them."""
         each_logits = (row for piece in logits for row in piece)
-        for i, (row, token, row_logits) in enumerate(zip(self.rows, tokens.tolist(), each_logits)):
+        for row, token, row_logits in zip(self.rows, tokens.tolist(), each_logits):
             params, on_token = row.request.params, row.request.on_token
-            if params.stop and row.find_stop(self.token_text[token]):
-                stopped.add(i)
+            if params.stop:
+                row.find_stop(self.token_text[token])
             if params.logprobs:
                 top = row_logits.float().log_softmax(dim=-1).topk(params.logprobs)
                 row.top_logprobs.append(dict(zip(top.indices.tolist(), top.values.tolist())))
             if on_token and row.sample_index == 0:
                 on_token(token)
-        return stopped
 
     # --- retire -----------------------------------------------------------------------------------
 
-    def _retire(self, ended: list[int]) -> None:
+    def _ended(self, chosen: Chosen) -> dict[int, str]:
+        """Why rows have ended with the token just chosen, by row number."""
+        state = self.state
+        is_full = state.count >= state.limit  # [rows]
+        is_stop = torch.isin(chosen.tokens, self.stop_tokens) & ~state.ignore_eos
+        overflowed = ~chosen.certainties.isfinite()  # each depends on the logits of all tokens
+        flags = torch.stack([is_full, is_stop, overflowed]).cpu()  # one copy from the device
+        full, stopped, overflowed = (flag.nonzero()[:, 0].tolist() for flag in flags)
+        ended = dict.fromkeys(full, LENGTH)
+        ended |= dict.fromkeys(self._looping(full), LOOP)
+        ended |= {i: STOP for i, row in enumerate(self.rows) if row.stop_at is not None}
+        ended |= dict.fromkeys(stopped, STOP)
+        ended |= dict.fromkeys(overflowed, OVERFLOW)
+        return dict(sorted(ended.items()))
+
+    def _looping(self, full: list[int]) -> list[int]:
+        """The rows that repeat themselves forever, of the full ones and those due for a check."""
+        counts = self.cache.rows.lengths + 1  # [rows] on the CPU, the newest token included
+        is_due = (counts % CHECK_EVERY == 0) & (counts >= LOOP_TOKENS)
+        return [
+            i
+            for i in {*full, *is_due.nonzero()[:, 0].tolist()}
+            if self.rows[i].request.ends_loops
+            and is_looping(self.state.tokens[i, : int(counts[i])].cpu().numpy())
+        ]
+
+    def _retire(self, ended: dict[int, str]) -> None:
         """Turn rows into completions, remember what they read, and drop them."""
         if not ended:
             return
-        for i, completion in zip(ended, self._completions(ended)):
-            row = self.rows[i]
-            if not math.isfinite(completion.certainties[-1]):
+        for i, reason in ended.items():
+            if reason == OVERFLOW:
                 self._fail(i, overflow_error(self.model.dtype))
-            elif row.request in self.requests:
-                prompt_ids = row.request.prompt_ids
-                read_ids = prompt_ids + completion.token_ids[:-1]  # the last one was never read
-                self.prefixes.store(read_ids, self.cache.rows, i, offset=len(prompt_ids))
-                if row.request.finish(row.sample_index, completion):
-                    self.requests.discard(row.request)
+        finished = {i: why for i, why in ended.items() if self.rows[i].request in self.requests}
+        for i, completion in zip(finished, self._completions(finished)):
+            row = self.rows[i]
+            prompt_ids = row.request.prompt_ids
+            read_ids = prompt_ids + completion.token_ids[:-1]  # the last one was never read
+            self.prefixes.store(read_ids, self.cache.rows, i, offset=len(prompt_ids))
+            if row.request.finish(row.sample_index, completion):
+                self.requests.discard(row.request)
         given_up = {i for i, row in enumerate(self.rows) if row.request not in self.requests}
         self._drop_rows(given_up.union(ended))
 
@@ -242,62 +253,56 @@ class BatchGenerator:
         request = self.rows[i].request
         if request in self.requests:
             self.requests.discard(request)
-            waiting = self.admission.waiting
-            self.admission.waiting = deque(other for other in waiting if other is not request)
+            self.admission.remove({request})
             request.future.set_exception(error)
         # A NaN that stays behind would reach the next row there: masked, it weighs 0 x NaN.
         self.cache.clear_row(i)
 
-    def _completions(self, ended: list[int]) -> list[Completion]:
+    def _completions(self, ended: dict[int, str]) -> list[Completion]:
         """What these rows have generated."""
-        state = self.state
-        counts = state.count[ended].tolist()
-        columns = max(counts)
-        tokens = state.tokens[ended, :columns].tolist()
-        logprobs = state.logprobs[ended, :columns].tolist()
-        certainties = state.certainties[ended, :columns].tolist()
+        state, numbers = self.state, list(ended)
+        counts = state.count[numbers].tolist()
+        columns = max(counts, default=0)
+        tokens = state.tokens[numbers, :columns].tolist()
+        logprobs = state.logprobs[numbers, :columns].tolist()
+        certainties = state.certainties[numbers, :columns].tolist()
         completions = []
-        for n, (i, count) in enumerate(zip(ended, counts)):
-            row, token_ids = self.rows[i], tokens[n][:count]
-            is_end = token_ids[-1] in self.stop_ids and not row.request.params.ignore_eos
-            is_stop = is_end or row.stop_at is not None
-            is_loop = not is_stop and row.request.ends_loops and is_looping(token_ids)
+        for k, (i, reason) in enumerate(ended.items()):
+            row, token_ids = self.rows[i], tokens[k][: counts[k]]
             text = b"".join([self.token_text[token] for token in token_ids])[: row.stop_at]
             completions.append(
                 Completion(
                     text.decode("utf-8", errors="replace"),
                     token_ids,
-                    logprobs[n][:count],
-                    "stop" if is_stop else "loop" if is_loop else "length",
+                    logprobs[k][: counts[k]],
+                    reason,
                     row.top_logprobs,
-                    certainties[n][:count],
+                    certainties[k][: counts[k]],
                 )
             )
         return completions
 
     def _drop_cancelled(self) -> None:
-        """Forget requests that nobody waits for any more."""
+        """Forget the requests that were cancelled."""
         cancelled = {request for request in self.requests if request.cancelled}
         if not cancelled:
             return
         self.requests -= cancelled
-        self.admission.waiting = deque(r for r in self.admission.waiting if not r.cancelled)
-        dropped = {i for i, row in enumerate(self.rows) if row.request.cancelled}
-        if dropped:
-            logits = torch.cat(self.logits)
-            kept = self._drop_rows(dropped)
-            self.logits = [logits[kept]]
+        self.admission.remove(cancelled)
+        dropped = {i for i, row in enumerate(self.rows) if row.request in cancelled}
+        logits = self.logits
+        kept = self._drop_rows(dropped)
+        self.logits = [torch.cat(logits)[kept]] if kept else []
 
     def _drop_rows(self, dropped: set[int]) -> list[int]:
-        """Drop rows, and the prompts that no row continues; returns the old numbers of the rest."""
+        """Drop rows, and the prompts that no row needs; returns the old numbers of the rest."""
         kept = compacted(self.cache.rows.lengths, dropped)
         self.rows = [self.rows[i] for i in kept]
         live = {row.request for row in self.rows}
         unneeded = {
             i
             for i, request in enumerate(self.prompts)
-            if request not in live
-            and (request.first_logits is None or request not in self.requests)
+            if request not in live and (request.all_started or request not in self.requests)
         }
         if len(unneeded) == len(self.prompts):
             self._clear()

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-CHECK_EVERY = 32  # tokens from one look at a text to the next
-WINDOW = 4_096  # tokens at the end of a text that are looked at
+CHECK_EVERY = 32  # tokens between two checks of a text
+WINDOW = 4_096  # tokens at the end of a text that are checked
 REPEATS = 4  # times that the run must stand there
 LOOP_TOKENS = 256  # that the repeats must cover together ...
 FEW_KINDS = 12  # ... or, if the run has fewer different tokens than this,

@@ -7,6 +7,7 @@ All hand their work to this thread, which takes turns between them (on a GPU too
 
     MODEL_THREAD.run(lambda: model(ids))    # call it there, and wait for what it returns
     MODEL_THREAD.repeat(take_turn)          # call it there for as long as it returns True
+    Inbox(take_turn).put(work)              # collect work of many callers for the next turn
 
 The thread is there while there is work. What runs in it must not wait for other work of its own:
 no `LLM.generate` or `LLM.score` there.
@@ -19,12 +20,13 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from shared.threads import wait_for
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
+Work = TypeVar("Work")
 
 
 class ModelThread:
@@ -50,7 +52,7 @@ class ModelThread:
                 return False
             try:
                 future.set_result(function())
-            except BaseException as error:  # whoever waits gets it, and the thread goes on
+            except BaseException as error:  # the caller gets it, and the thread continues
                 future.set_exception(error)
             return False
 
@@ -63,7 +65,7 @@ class ModelThread:
     def repeat(self, task: Callable[[], bool]) -> None:
         """Call `task` in turn with others for as long as it returns True.
 
-        It should not raise: nobody is there to be told, so it is logged, and not called again.
+        It should not raise: an error has no caller to go to. It is logged, and the task is dropped.
         """
         with self._lock:
             if self._thread is None:
@@ -92,3 +94,38 @@ class ModelThread:
 
 
 MODEL_THREAD = ModelThread()
+
+
+class Inbox(Generic[Work]):
+    """Work from any number of threads for one function, which runs in the model thread.
+
+    `take_turn` gets what has arrived since its last call. It is called again, even if nothing has
+    arrived, for as long as it returns True. It should not raise: it answers its callers itself.
+    """
+
+    def __init__(self, take_turn: Callable[[list[Work]], bool]) -> None:
+        self._take_turn = take_turn
+        self._lock = threading.Lock()  # guards the two below
+        self._arrived: list[Work] = []
+        self._is_scheduled = False  # whether the model thread will take another turn
+
+    def put(self, work: Work) -> None:
+        """Leave work for the next turn."""
+        with self._lock:
+            self._arrived.append(work)
+            if not self._is_scheduled:
+                MODEL_THREAD.repeat(self._turn)
+                self._is_scheduled = True
+
+    def _turn(self) -> bool:
+        """In the model thread: one turn. Returns whether there may be another."""
+        with self._lock:
+            arrived, self._arrived = self._arrived, []
+        try:
+            has_more = self._take_turn(arrived)
+        except BaseException:
+            log.exception("work for the model thread failed, and its callers were not told")
+            has_more = False
+        with self._lock:
+            self._is_scheduled = has_more or bool(self._arrived)
+            return self._is_scheduled

@@ -1,4 +1,4 @@
-"""Reading given texts: prompts before generation, and completions whose probability is asked.
+"""Reading given texts: prompts before generation, and completions to be scored.
 
 Texts are read in batches, padded on the right; what a `PrefixCache` knows of them is not read.
 """
@@ -17,7 +17,8 @@ from shared.engine.prefix_cache import PrefixCache
 from shared.engine.row_cache import RowCache
 
 Measure = Callable[[Tensor, Tensor], Tensor]  # log p [C, V], token ids [C] -> a number each [C]
-PREFILL_TOKENS = 4_096  # texts are read in batches of about so many tokens, padding included
+PREFILL_TOKENS = 4_096  # texts are read in batches of about this many tokens, with padding
+LOGIT_ROWS = 1_024  # the logits of this many positions are computed at a time
 
 
 def batches_by_length(
@@ -69,12 +70,22 @@ def score_tokens(
     wanted = [len(prompt) - 1 for prompt in prompts]
     _, hidden, _ = read(model, texts, wanted, prefixes)
     return [
-        measure(
-            model.lm_head(states).float().log_softmax(dim=-1),
-            torch.tensor(ids, device=model.device),
+        measure_tokens(
+            model.lm_head, states, torch.tensor(ids, device=model.device), measure
         ).tolist()
         for states, ids, measure in zip(hidden, completions, measures)
     ]
+
+
+def measure_tokens(
+    head: Callable[[Tensor], Tensor], states: Tensor, tokens: Tensor, measure: Measure
+) -> Tensor:
+    """One number for each of `tokens` [N], which follow the hidden states [N, hidden]; [N].
+
+    The logits [N, V] of a long text would take gigabytes: they are made in chunks, in float32.
+    """
+    chunks = zip(states.split(LOGIT_ROWS), tokens.split(LOGIT_ROWS))
+    return torch.cat([measure(head(s).float().log_softmax(dim=-1), t) for s, t in chunks])
 
 
 def token_logprobs(log_p: Tensor, tokens: Tensor) -> Tensor:

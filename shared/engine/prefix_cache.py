@@ -1,6 +1,6 @@
 """What was read before need not be read again: keys and values of earlier texts, as a tree.
 
-A search goes on from steps already taken, a judge reads a solution that was just written, a second
+A search continues steps already taken, a judge reads a solution that was just written, a second
 round starts from the first one's chat: all begin with tokens whose keys and values are known. They
 are kept in a tree whose paths are token sequences (as in SGLang's RadixAttention, Zheng 2024), so
 texts that begin alike share what they have in common. When the tree outgrows its budget, the ends
@@ -46,9 +46,9 @@ class PrefixCache:
         self.clock = itertools.count(1)
 
     def load(self, ids: list[int], cache: RowCache, row: int, limit: int) -> int:
-        """Put what is known of the beginning of `ids`, at most `limit` tokens, into an empty row.
+        """Copy what is stored of the beginning of `ids` into an empty row, at most `limit` tokens.
 
-        Returns how many tokens that was.
+        Returns how many tokens were copied.
         """
         known = [
             (node.keys[:, :, :length], node.values[:, :, :length])
@@ -111,7 +111,7 @@ class PrefixCache:
         return head
 
     def _forget(self, max_bytes: int) -> None:
-        """Drop the least recently used ends until at most so much is left."""
+        """Drop the least recently used ends until at most this much is left."""
         while self.num_bytes > max_bytes:
             for leaf in sorted(self._leaves(), key=lambda node: node.last_used):
                 del leaf.parent.children[leaf.tokens[0]]

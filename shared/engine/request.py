@@ -23,18 +23,19 @@ class Request:
     future: Future = field(default_factory=Future)
     cancelled: bool = False
     num_started: int = 0  # samples that have become rows
+    is_read: bool = False  # whether the prompt is in the cache
     reused_tokens: int = 0  # of the prompt, read by an earlier request
-    first_logits: Tensor | None = None  # [V], what follows the prompt; kept until all have started
+    first_logits: Tensor | None = None  # [V], what follows the prompt; None once all have started
     completions: dict[int, Completion] = field(default_factory=dict)  # finished ones, by sample
 
     @property
-    def has_started(self) -> bool:
+    def all_started(self) -> bool:
         """Whether every sample has become a row."""
         return self.num_started == self.params.n
 
     @property
-    def needs_watching(self) -> bool:
-        """Whether every token matters as it comes."""
+    def needs_each_token(self) -> bool:
+        """Whether something must be done with every token as it comes."""
         return bool(self.params.stop or self.params.logprobs or self.on_token)
 
     @property
@@ -74,11 +75,10 @@ class Row:
     stop_at: int | None = None  # where in `text` a stop string begins
     top_logprobs: list[dict[int, float]] = field(default_factory=list)
 
-    def find_stop(self, token_bytes: bytes) -> bool:
-        """Add a token's bytes; returns whether a stop string has become complete with them."""
+    def find_stop(self, token_bytes: bytes) -> None:
+        """Add a token's bytes, and set `stop_at` if they complete a stop string."""
         stops = [stop.encode("utf-8") for stop in self.request.params.stop]
         seen = max(0, len(self.text) - max(map(len, stops)) + 1)
         self.text += token_bytes
         found = [position for stop in stops if (position := self.text.find(stop, seen)) >= 0]
         self.stop_at = min(found, default=None)
-        return self.stop_at is not None

@@ -70,7 +70,7 @@ class RowState:
         return self.uniforms[torch.arange(len(self), device=self.device), self.count]
 
     def append(self, tokens: Tensor, logprobs: Tensor, certainties: Tensor) -> None:
-        """Add the next token of every row with what is known about it, [rows] each."""
+        """Add the next token of every row with its log-probability and certainty, [rows] each."""
         rows = torch.arange(len(self), device=self.device)
         self.tokens[rows, self.count] = tokens
         self.logprobs[rows, self.count] = logprobs

@@ -35,7 +35,7 @@ def answer_scores(model: Qwen, requests: list[ScoreRequest], prefixes: PrefixCac
                 prefixes,
                 [request.measure for request in batch],
             )
-        except Exception as error:  # whoever waits gets it, and the others go on
+        except Exception as error:  # its callers get it, and the other batches continue
             for request in batch:
                 request.future.set_exception(error)
         else:

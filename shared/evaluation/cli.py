@@ -23,7 +23,7 @@ from shared.decoder.model import ModelConfig
 from shared.decoder.sampler import SamplingParams
 from shared.errors import UserError, setting_up
 from shared.evaluation.evaluate import Evaluation, Technique, evaluate
-from shared.evaluation.problems import load_problems
+from shared.evaluation.problems import Problem, load_problems
 from shared.llm import LLM
 from shared.loading.checkpoint import resolve_folder, weights_fingerprint
 from shared.rewards.process_reward import ProcessRewardModel
@@ -116,7 +116,7 @@ def run(
     """
     with friendly_errors():
         evaluation = evaluate_as_told(technique, args, options, settings)
-    print_result(evaluation, None if args.base_url else model_config(args.model))
+    print_result(evaluation, args)
     if evaluation.total_failure:
         raise SystemExit(1)
     return evaluation
@@ -140,14 +140,24 @@ def friendly_errors() -> Iterator[None]:
 def evaluate_as_told(
     technique: Technique, args: argparse.Namespace, options: dict, settings: dict | None = None
 ) -> Evaluation:
-    """Cheap checks first, then the model, then the run."""
-    with setting_up():
-        params = sampling_params(args)
-        problems = load_problems(args.problems, split=args.split, limit=args.limit)
-        llm = load_llm(args)
+    """Evaluate a technique on the problems, and with the model, that the common flags name."""
+    params, problems, llm = set_up(args)
     settings = told(args) | (settings or {})
     bound = partial(technique, n=args.n, params=params, **options)
     return evaluate(bound, llm, problems, out=args.out, settings=settings, num_threads=args.threads)
+
+
+def set_up(
+    args: argparse.Namespace,
+) -> tuple[SamplingParams, list[Problem], LLM | RemoteLLM | RayCluster]:
+    """What the common flags name: cheap checks first, then the model.
+
+    Raises UserError for what the user can put right.
+    """
+    with setting_up():
+        params = sampling_params(args)
+        problems = load_problems(args.problems, split=args.split, limit=args.limit)
+        return params, problems, load_llm(args)
 
 
 def told(args: argparse.Namespace) -> dict:
@@ -199,8 +209,10 @@ def model_config(model: str) -> ModelConfig:
     return ModelConfig.from_folder(resolve_folder(model))
 
 
-def print_result(evaluation: Evaluation, config: ModelConfig | None) -> None:
-    """Print a small table; its last line is the summary. `config` is None where it is not known."""
+def print_result(evaluation: Evaluation, args: argparse.Namespace) -> None:
+    """Print a small table; its last line is the summary. A server does not give the sizes of its
+    model, which FLOPs are computed from."""
+    config = None if args.base_url else model_config(args.model)
     settings, records, cost = evaluation.settings, evaluation.records, evaluation.cost
     unanswered = sum(record.predicted is None and record.error is None for record in records)
     right = f"{evaluation.num_correct} of {len(records)}; {unanswered} without an answer"

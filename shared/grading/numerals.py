@@ -208,7 +208,7 @@ def _read_cardinal(words: list[str]) -> tuple[Fraction | None, int]:
 
 
 def _may_follow(group: int | None, value: int) -> bool:
-    """Whether a word goes on with a number: `twenty` + `one` does, `one` + `two` does not."""
+    """Whether a word continues a number: `twenty` + `one` does, `one` + `two` does not."""
     if group is None or group % 100 == 0:
         return True
     return group % 10 == 0 and group % 100 > 10 and 0 < value < 10

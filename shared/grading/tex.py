@@ -35,8 +35,6 @@ _SYMBOLS = {
         "△": r"\triangle ",
         "≈": r"\approx ",
         "→": r"\to ",
-        "°": r"^\circ ",
-        "º": r"^\circ ",
     },
     **{"⟨": r"\langle ", "⟩": r"\rangle ", "⌊": r"\lfloor ", "⌋": r"\rfloor "},
 }

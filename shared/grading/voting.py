@@ -54,7 +54,7 @@ def count_votes(
 
 
 def winner(votes: dict[str, float]) -> str | None:
-    """The answer with the most votes; ties go to the one seen first. None where nobody voted."""
+    """The answer with the most votes; ties go to the one seen first. None if there is no vote."""
     most = max(votes.values(), default=0)
     return next((name for name, count in votes.items() if is_at_least(count, most)), None)
 

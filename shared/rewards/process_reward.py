@@ -21,7 +21,7 @@ from shared.engine.attention import Uncached
 from shared.engine.fast_paths import speed_up
 from shared.engine.model_thread import MODEL_THREAD
 from shared.engine.overflow import overflow_error
-from shared.engine.prefill import batches_by_length
+from shared.engine.prefill import batches_by_length, measure_tokens, token_logprobs
 from shared.files.json_files import read_json
 from shared.loading.checkpoint import (
     check_tokenizer,
@@ -102,11 +102,20 @@ class ProcessRewardModel(nn.Module):
         """What our head sees after each token: the hidden state, and the log-likelihood of all
         tokens since the first step; [B, T, hidden + 1]"""
         hidden = self.model(token_ids, Uncached(token_ids.device))  # [B, T, hidden]
-        log_p = (hidden[:, :-1] @ self.model.embed_tokens.weight.T).log_softmax(dim=-1)
-        surprise = F.pad(log_p.gather(-1, token_ids[:, 1:, None])[..., 0], (1, 0))  # [B, T]
+        log_p = self.token_logprobs(hidden[:, :-1].flatten(0, 1), token_ids[:, 1:].flatten())
+        surprise = F.pad(log_p.view(len(token_ids), -1), (1, 0))  # [B, T]
         so_far = surprise.cumsum(dim=-1)
         likelihood = so_far - so_far.gather(-1, first_ends[:, None])  # [B, T]
-        return torch.cat([hidden, likelihood[..., None]], dim=-1)
+        return self.head_features(hidden, likelihood)
+
+    def token_logprobs(self, states: Tensor, following: Tensor) -> Tensor:
+        """The log-probability, in float32, of the token after each hidden state; [N]"""
+        embeddings = self.model.embed_tokens.weight
+        return measure_tokens(lambda x: x @ embeddings.T, states, following, token_logprobs)
+
+    def head_features(self, hidden: Tensor, likelihood: Tensor) -> Tensor:
+        """Hidden states [..., hidden] and likelihoods [...] -> [..., hidden + 1]"""
+        return torch.cat([hidden, likelihood[..., None].to(hidden.dtype)], dim=-1)
 
     def encode(self, question: str, solution: str) -> tuple[list[int], list[int]]:
         """Token ids of a question and its solution, and the positions at which scores are read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -12,8 +13,9 @@ from weakref import WeakKeyDictionary
 import torch
 
 from shared.decoder.model import Qwen
-from shared.engine.inbox import Inbox
-from shared.engine.prefill import batches_by_length, read, token_logprobs
+from shared.engine.model_thread import Inbox
+from shared.engine.overflow import overflow_error
+from shared.engine.prefill import batches_by_length, read
 from shared.engine.prefix_cache import PrefixCache
 from shared.llm import LLM
 from shared.rewards.interfaces import Scores, Text
@@ -21,7 +23,7 @@ from shared.rewards.process_reward import ProcessRewardModel, encode_steps
 from shared.solution import Cost
 from shared.threads import wait_for
 
-BATCH_ROWS, BATCH_TOKENS = 64, 1_024  # a batch has at most so many rows, and tokens with padding
+BATCH_ROWS, BATCH_TOKENS = 64, 1_024  # a batch has at most this many rows, and tokens with padding
 
 
 class Node(Text, Protocol):
@@ -32,7 +34,7 @@ class Node(Text, Protocol):
 
 @dataclass(eq=False)
 class Call:
-    """Nodes that somebody wants scored; `future` receives their scores and the cost."""
+    """Nodes to be scored; `future` receives their scores and the cost."""
 
     question: str
     nodes: Sequence[Node]
@@ -68,6 +70,7 @@ class StepReader:
         if reward_model.separated:
             raise ValueError("a reward model with separators does not read steps as they are")
         self.made_of = reward_model, max_bytes
+        self.reward_model = reward_model
         self.tokenizer, self.head = reward_model.tokenizer, reward_model.score
         decoder = reward_model.model
         with torch.device("meta"):
@@ -92,14 +95,21 @@ class StepReader:
         """In the model thread: read what waits, for all who called meanwhile. Returns False."""
         try:
             found = self.read_new({node: call.question for call in calls for node in call.nodes})
-            for call in calls:
-                scores, new = zip(*(found[node] for node in call.nodes))
-                cost = Cost(scored_tokens=sum(new), forward_passes=len(new))
-                call.future.set_result(Scores(list(scores), cost))
         except BaseException as error:  # whoever waits gets the error
-            for call in calls:
-                if not call.future.done():
-                    call.future.set_exception(error)
+            if len(calls) == 1:
+                calls[0].future.set_exception(error)
+            else:  # one by one, so that it reaches only the caller whose nodes cause it
+                for call in calls:
+                    self.work([call])
+            return False
+        for call in calls:
+            scores = [found[node][0] for node in call.nodes]
+            new = [found[node][1] for node in call.nodes]
+            if all(map(math.isfinite, scores)):
+                cost = Cost(scored_tokens=sum(new), forward_passes=len(new))
+                call.future.set_result(Scores(scores, cost))
+            else:
+                call.future.set_exception(overflow_error(self.model.dtype))
         return False
 
     @torch.inference_mode()
@@ -108,12 +118,12 @@ class StepReader:
         unread = [self.unread(question, node) for node, question in asked.items()]
         # One node of a new question is read before the others, which then begin where it differs.
         first = {q: u for q, u in zip(asked.values(), unread) if q not in self.questions}
-        self.questions |= first.keys()
         found = self.read_all(list(first.values()))
+        self.questions |= first.keys()
         return found | self.read_all([each for each in unread if each.node not in found])
 
     def unread(self, question: str, node: Node) -> Unread:
-        """What there is to read for a node."""
+        """The part of a node that has not been read."""
         ids, ends = encode_steps(self.tokenizer, question, node.text)
         for ancestor in reversed(node.path[:-1]):
             known, likelihood = self.known.get(ancestor, ([], 0.0))
@@ -135,14 +145,15 @@ class StepReader:
         _, hidden, reused = read(self.model, texts, starts, self.prefixes)
         states = torch.cat(hidden)  # [new tokens of all nodes, hidden]
         following = [token for each in batch for token in [*each.ids[each.start + 1 :], 0]]
-        log_p = self.model.lm_head(states).float().log_softmax(dim=-1)  # [new tokens, V]
-        surprise = token_logprobs(log_p, torch.tensor(following, device=self.model.device)).tolist()
+        tokens = torch.tensor(following, device=self.model.device)
+        surprise = self.reward_model.token_logprobs(states, tokens).tolist()
         ends = [*itertools.accumulate(map(len, hidden))]
         for each, end in zip(batch, ends):  # nothing follows the last token
             each.likelihood += sum(surprise[end - len(each.ids) + each.start : end - 1])
             self.known[each.node] = each.ids, each.likelihood
-        likelihoods = states.new_tensor([[each.likelihood] for each in batch])
-        features = torch.cat([states[[end - 1 for end in ends]], likelihoods], dim=-1)
+        likelihoods = torch.tensor([each.likelihood for each in batch], device=states.device)
+        at_ends = states[[end - 1 for end in ends]]
+        features = self.reward_model.head_features(at_ends, likelihoods)
         scores = self.head(features)[:, 0].float().sigmoid().tolist()
         new = (len(ids) - count for ids, count in zip(texts, reused))
         return {each.node: both for each, both in zip(batch, zip(scores, new))}

@@ -2,7 +2,7 @@
 
     call_function("def twice(x): return 2 * x", "twice", [[1], ["a"]])    # -> [2, "aa"]
 
-    caller --job--> supervisor --fork--> candidate: the model's code --a JSON line a call--> caller
+    caller --job--> supervisor --fork--> candidate (the model's code) --JSON lines--> caller
 
 The caller gets values back and compares them itself. The candidate is never told which values are
 expected, so nothing that it prints, patches or writes into its reply makes a wrong function pass.
@@ -64,7 +64,7 @@ def call_function(
 ) -> list[object]:
     """Run `code` in the sandbox and call its function `name` with each list of arguments.
 
-    Returns a value a call as JSON gives it back (a tuple comes as a list), or NO_VALUE.
+    Returns one value per call, as JSON gives it back (a tuple comes as a list), or NO_VALUE.
     Raises ValueError for arguments that are not JSON values, RuntimeError where it does not start.
     """
     job = {"code": code, "name": name, "calls": calls, "wall_seconds": wall_seconds}
@@ -72,6 +72,7 @@ def call_function(
     for line in run_job(job)[1]:
         with suppress(ValueError, TypeError, KeyError, IndexError, RecursionError):
             reply = json.loads(line)  # a candidate may have written anything
+            # abs: not a number is a TypeError, and a negative index would count from the end
             values[abs(reply["call"])] = reply["value"]
     return values
 
@@ -108,7 +109,7 @@ def run_job(job: dict) -> tuple[list[str], list[str]]:
         too_slow.start()
         with process, suppress(subprocess.TimeoutExpired):
             try:
-                said = process.stderr.read()  # to its end: the layers are entered, or it failed
+                entered = process.stderr.read()  # to its end: the layers are entered, or it failed
                 seconds = time.monotonic() - start
                 too_slow.cancel()
                 process.wait(job["wall_seconds"] + (GRACE_SECONDS if IS_LINUX else 0))
@@ -117,11 +118,11 @@ def run_job(job: dict) -> tuple[list[str], list[str]]:
                 end(process)
         reply.seek(0)
         lines = reply.read(FILE_BYTES).decode(errors="replace").split("\n")
-    if not said.startswith(b"["):
-        why = said.decode(errors="replace").strip()
+    if not entered.startswith(b"["):
+        why = entered.decode(errors="replace").strip()
         why = why or f"it ended without a word after {seconds:.1f} of {START_SECONDS:g} seconds"
         raise RuntimeError(f"the sandbox did not start: {why}")
-    return json.loads(said), lines
+    return json.loads(entered), lines
 
 
 def end(process: subprocess.Popen) -> None:
@@ -137,8 +138,8 @@ def end(process: subprocess.Popen) -> None:
 @lru_cache
 def layers() -> frozenset[str]:
     """The layers that hold a candidate on this machine, found out by starting one."""
-    nothing = {"code": "", "name": "", "calls": [], "wall_seconds": WALL_SECONDS}
-    return frozenset(run_job(nothing)[0])
+    empty = {"code": "", "name": "", "calls": [], "wall_seconds": WALL_SECONDS}
+    return frozenset(run_job(empty)[0])
 
 
 def not_contained(has: frozenset[str] | None = None) -> list[str]:
@@ -158,7 +159,7 @@ def not_contained(has: frozenset[str] | None = None) -> list[str]:
         },
         "It can signal your processes, and leave its own behind.": {"namespaces", "seccomp"},
     }
-    return [sentence for sentence, layers_ in closed_by.items() if not layers_ & has]
+    return [sentence for sentence, closing in closed_by.items() if not closing & has]
 
 
 # --- The supervisor and the candidate -------------------------------------------------------------
@@ -277,12 +278,14 @@ def shut_file_systems() -> list[str]:
     """Make all mounts read-only and put an empty file system in memory where we are; nothing where
     the kernel cannot (before Linux 5.12). Then give up every right in the namespace."""
     here, names = os.getcwd(), []
-    wanted = struct.pack("QQQQ", MOUNT_ATTR_RDONLY, 0, 0, 0)  # set, clear, propagation, user
+    read_only = struct.pack("QQQQ", MOUNT_ATTR_RDONLY, 0, 0, 0)  # set, clear, propagation, user
     options = f"size={FOLDER_BYTES},nr_inodes=1000".encode()
     flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
     with suppress(OSError):
         check(libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
-        check(libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, b"/", AT_RECURSIVE, wanted, len(wanted)))
+        check(
+            libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, b"/", AT_RECURSIVE, read_only, len(read_only))
+        )
         check(libc.mount(b"tmpfs", here.encode(), b"tmpfs", flags, options))
         names = ["mounts"]
     os.chdir(here)

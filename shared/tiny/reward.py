@@ -7,8 +7,9 @@
 `rollouts` samples solutions of training problems, cuts each after some of its steps, lets the
 policy finish each beginning several times, and writes down how often that ended in the right
 answer (Math-Shepherd, Wang 2023). `drafts` samples many more solutions, of which only the outcome
-is known. Killed, both go on where they were. `train` takes the decoder of an earlier training
-stage, which is not the network that writes the answers, and fits a scalar head to those shares.
+is known. After a crash, both resume where they stopped. `train` takes the decoder of an earlier
+training stage, which is not the network that writes the answers, and fits a scalar head to those
+shares.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@
     python -m shared.tiny.train final --base runs/full --out runs/final  # + judging and revising
     python -m shared.tiny.train review --base runs/final --out runs/review    # more of that
 
-Killed runs go on where they last saved. Progress goes to `log.csv`, its picture to `loss.png`.
+A run that was killed resumes where it last saved. Progress goes to `log.csv`, its picture to
+`loss.png`.
 """
 
 from __future__ import annotations
@@ -156,7 +157,7 @@ def train_base(folder: Path, num_steps: int, seed: int) -> None:
 
 
 def train_further(base: Path, folder: Path, stage: str, num_steps: int, seed: int) -> None:
-    """Go on from another stage's model: "full" on larger numbers, the others on drafts too."""
+    """Start from another stage's model: "full" on larger numbers, the others on drafts too."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in FOLDER_FILES:
         shutil.copy(base / name, folder / name)

@@ -1,0 +1,1000 @@
+"""Answers to chapter 2's exercises: right ones in several styles, and plausible mistakes.
+
+Each wrong answer comes with a piece of the message that the check must give.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from fractions import Fraction
+from statistics import fmean, median
+
+import numpy as np
+
+from ch02_self_consistency import checks
+from ch02_self_consistency.rules import samples_until_sure
+from ch02_self_consistency.self_consistency import leader_stays
+from shared.evaluation.intervals import pass_at_k
+from shared.evaluation.pool import is_right_answer, majority
+from shared.grading.answers import normalize_answer
+from shared.grading.voting import count_votes, winner
+
+RIGHT: list[tuple[Callable, Callable]] = []
+WRONG: list[tuple[Callable, Callable, str]] = []
+
+
+def right(check: Callable) -> Callable:
+    """The decorated function is a right answer to this check's exercise."""
+    return lambda function: RIGHT.append((check, function)) or function
+
+
+def wrong(check: Callable, message: str) -> Callable:
+    """The decorated function is a wrong answer, to which the check must say this."""
+    return lambda function: WRONG.append((check, function, message)) or function
+
+
+def wrong_variants(check: Callable, variants: dict[str, tuple[Callable, str]]) -> None:
+    """Add wrong answers that differ in one expression: name -> (function, message)."""
+    for name, (function, message) in variants.items():
+        function.__name__ = name
+        WRONG.append((check, function, message))
+
+
+# --- 1. leaders -----------------------------------------------------------------------------------
+
+one = checks.check_leaders
+
+
+@right(one)
+def with_a_comprehension(votes):
+    most = max(votes.values(), default=0)
+    return [answer for answer, count in votes.items() if count == most]
+
+
+@right(one)
+def with_a_loop(votes):
+    found, most = [], -1
+    for answer, count in votes.items():
+        if count > most:
+            found, most = [], count
+        if count == most:
+            found.append(answer)
+    return found
+
+
+@right(one)
+def by_sorting(votes):
+    ranked = Counter(votes).most_common()
+    return [answer for answer, count in ranked if count == ranked[0][1]]
+
+
+@wrong(one, "Is a `return` missing")
+def forgets_to_return(votes):
+    most = max(votes.values(), default=0)
+    [answer for answer, count in votes.items() if count == most]
+
+
+@wrong(one, "return a list")
+def returns_the_winner(votes):
+    return winner(votes)
+
+
+def with_a_running_maximum(votes):
+    found, most = [], 0
+    for answer, count in votes.items():
+        if count >= most:
+            found.append(answer)
+            most = count
+    return found
+
+
+def changes_the_votes(votes):
+    if not votes:
+        return []
+    first = max(votes, key=votes.get)
+    found, most = [first], votes.pop(first)
+    return found + [answer for answer, count in votes.items() if count == most]
+
+
+wrong_variants(
+    one,
+    {
+        "first_only": (
+            lambda votes: [winner(votes)] if votes else [],
+            "both have two votes",
+        ),
+        "last_only": (
+            lambda votes: [max(reversed(votes), key=votes.get)] if votes else [],
+            "both have two votes",
+        ),
+        "sorted_by_text": (lambda votes: sorted(with_a_loop(votes)), "keep the order"),
+        "reversed_order": (lambda votes: with_a_loop(votes)[::-1], "keep the order"),
+        "a_set": (lambda votes: set(with_a_loop(votes)), "return a list"),
+        "the_dictionary": (
+            lambda votes: {a: votes[a] for a in with_a_loop(votes)},
+            "return a list",
+        ),
+        "the_counts": (
+            lambda votes: [votes[a] for a in with_a_loop(votes)],
+            "one answer has more votes",
+        ),
+        "crashes_without_votes": (
+            lambda votes: (
+                [a for a in votes if votes[a] == max(votes.values())] if max(votes.values()) else []
+            ),
+            "stopped with ValueError",
+        ),
+        "none_without_votes": (
+            lambda votes: with_a_loop(votes) if votes else None,
+            "returned None",
+        ),
+        "at_least_half": (
+            lambda votes: [a for a in votes if votes[a] >= sum(votes.values()) / 2],
+            "keep the order",
+        ),
+        "more_than_one_vote": (
+            lambda votes: [a for a in votes if votes[a] == max(votes.values()) and votes[a] > 1],
+            "only as many votes as any other",
+        ),
+        "never_reset": (with_a_running_maximum, "need not come first"),
+        "top_two": (
+            lambda votes: [a for a, _ in Counter(votes).most_common(2)],
+            "one answer has more votes",
+        ),
+        "numbers": (
+            lambda votes: [a for a in with_a_loop(votes) if a.isdigit()],
+            "answers are names",
+        ),
+        "pops": (changes_the_votes, "changed its input"),
+        "whole_votes": (
+            lambda votes: [a for a in votes if votes[a] == int(max(votes.values()))],
+            "need not be whole numbers",
+        ),
+    },
+)
+
+
+# --- 2. vote_by_length ----------------------------------------------------------------------------
+
+two = checks.check_vote_by_length
+
+
+def by_length(
+    samples, *, statistic=fmean, sign=-1, form=normalize_answer, tie_key=None, last=False
+):
+    """The right answer with the default options; the options make mistakes."""
+    groups = defaultdict(list)
+    for sample in samples:
+        if sample.answer is not None:
+            groups[form(sample.answer)].append(sample)
+    if not groups:
+        return None
+    names = reversed(groups) if last else groups
+    best = max(
+        names,
+        key=lambda name: (
+            len(groups[name]),
+            sign * statistic([sample.num_tokens for sample in groups[name]]),
+        ),
+    )
+    return groups[best][0].answer
+
+
+@right(two)
+def with_groups(samples):
+    return by_length(samples)
+
+
+@right(two)
+def with_count_votes(samples):
+    votes = count_votes([sample.answer for sample in samples])
+    leaders = with_a_loop(votes)
+
+    def mean_length(answer):
+        form = normalize_answer(answer)
+        same = [s for s in samples if s.answer is not None and normalize_answer(s.answer) == form]
+        return sum(s.num_tokens for s in same) / len(same)
+
+    return min(leaders, key=mean_length) if leaders else None
+
+
+@right(two)
+def with_two_dictionaries(samples):
+    counts, tokens, first = {}, {}, {}
+    for s in samples:
+        if s.answer is None:
+            continue
+        form = normalize_answer(s.answer)
+        first.setdefault(form, s.answer)
+        counts[form] = counts.get(form, 0) + 1
+        tokens[form] = tokens.get(form, 0) + s.num_tokens
+    best = None
+    for form in counts:
+        rank = (-counts[form], tokens[form] / counts[form])
+        if best is None or rank < best[0]:
+            best = (rank, first[form])
+    return best and best[1]
+
+
+def lengths_by_spelling(samples):
+    votes = count_votes([sample.answer for sample in samples])
+    lengths = {a: fmean(s.num_tokens for s in samples if s.answer == a) for a in votes}
+    return max(votes, key=lambda a: (votes[a], -lengths[a]), default=None)
+
+
+def counts_none(samples):
+    counts = Counter(sample.answer for sample in samples)
+    most = max(counts.values(), default=0)
+    tied = [s for s in samples if counts[s.answer] == most]
+    return tied[0].answer if tied else None
+
+
+def ignores_votes(samples):
+    groups = defaultdict(list)
+    for s in samples:
+        if s.answer is not None:
+            groups[s.answer].append(s.num_tokens)
+    return min(groups, key=lambda a: fmean(groups[a]), default=None)
+
+
+def first_of_all_samples(samples):
+    ranked = sorted((s for s in samples if s.answer is not None), key=lambda s: s.num_tokens)
+    return majority(ranked)
+
+
+def crashes_when_empty(samples):
+    return by_length(samples) or max([s.answer for s in samples if s.answer is not None])
+
+
+def shortest_among_none(samples):
+    votes = count_votes([sample.answer for sample in samples])
+    most = max(votes.values(), default=0)
+    tied = [a for a in votes if votes[a] == most]
+    if len(tied) < 2:
+        return winner(votes)
+    return min(samples, key=lambda s: s.num_tokens).answer
+
+
+def no_return_in_a_tie(samples):
+    votes = count_votes([sample.answer for sample in samples])
+    if len(with_a_loop(votes)) < 2:
+        return winner(votes)
+    by_length(samples)
+
+
+wrong_variants(
+    two,
+    {
+        "ties_to_the_first": (lambda samples: majority(samples), "samples of 4 are shorter"),
+        "ties_to_the_longer": (
+            lambda samples: by_length(samples, sign=1),
+            "samples of 4 are shorter",
+        ),
+        "the_shortest_sample": (
+            lambda samples: by_length(samples, statistic=min),
+            "not the shortest",
+        ),
+        "the_longest_sample": (
+            lambda samples: by_length(samples, statistic=max),
+            "not the longest",
+        ),
+        "the_median_sample": (
+            lambda samples: by_length(samples, statistic=median),
+            "not medians",
+        ),
+        "the_spread": (
+            lambda samples: by_length(samples, statistic=lambda n: max(n) - min(n)),
+            "samples of 4 are shorter",
+        ),
+        "the_first_sample": (
+            lambda samples: by_length(samples, statistic=lambda n: n[0]),
+            "not the shortest",
+        ),
+        "equal_lengths_to_the_last": (
+            lambda samples: by_length(samples, last=True),
+            "the answer seen first wins",
+        ),
+        "spellings_apart": (
+            lambda samples: by_length(samples, form=str),
+            "Return its first spelling",
+        ),
+        "the_normal_form": (
+            lambda samples: (found := by_length(samples)) and normalize_answer(found),
+            "Return its first spelling",
+        ),
+        "lengths_by_spelling": (lengths_by_spelling, "counts all of its spellings"),
+        "counts_none": (counts_none, "samples of 4 are shorter"),
+        "none_votes": (
+            lambda samples: (
+                by_length(samples)
+                if all(s.answer is not None for s in samples)
+                else Counter(s.answer for s in samples).most_common(1)[0][0]
+            ),
+            "has no vote",
+        ),
+        "length_alone": (ignores_votes, "length must not matter"),
+        "sorted_by_length": (first_of_all_samples, "compare mean lengths"),
+        "crashes_when_empty": (crashes_when_empty, "stopped with ValueError"),
+        "shortest_of_all": (shortest_among_none, "only the leaders take part"),
+        "no_return_in_a_tie": (no_return_in_a_tie, "Is a `return` missing"),
+    },
+)
+
+
+# --- 3. plug_in -----------------------------------------------------------------------------------
+
+three = checks.check_plug_in
+
+
+@right(three)
+def as_a_formula(n, c, k):
+    return 1 - (1 - c / n) ** k
+
+
+@right(three)
+def by_repeated_multiplication(n, c, k):
+    all_fail = 1.0
+    for _ in range(k):
+        all_fail *= (n - c) / n
+    return 1 - all_fail
+
+
+@right(three)
+def with_a_fraction(n, c, k):
+    return float(1 - (1 - Fraction(c, n)) ** k)
+
+
+@right(three)
+def by_first_success(n, c, k):
+    p = c / n
+    return sum(p * (1 - p) ** i for i in range(k))
+
+
+@wrong(three, "Is a `return` missing")
+def computes_only(n, c, k):
+    1 - (1 - c / n) ** k
+
+
+wrong_variants(
+    three,
+    {
+        "unbiased": (
+            lambda n, c, k: pass_at_k(n, c, k) if k <= n else 1.0,
+            "unbiased estimator",
+        ),
+        "all_wrong": (lambda n, c, k: (1 - c / n) ** k, "all k samples are wrong"),
+        "all_right": (lambda n, c, k: (c / n) ** k, "all k samples are right"),
+        "expected_number": (lambda n, c, k: k * c / n, "expected number"),
+        "clipped_number": (lambda n, c, k: min(1.0, k * c / n), "expected number"),
+        "exponent_n": (lambda n, c, k: 1 - (1 - c / n) ** n, "The exponent is k"),
+        "floor_division": (lambda n, c, k: 1 - (1 - c // n) ** k, "both fail"),
+        "not_all_right": (lambda n, c, k: 1 - (c / n) ** k, "not all k samples are right"),
+        "share_of_k": (lambda n, c, k: 1 - (1 - c / k) ** k, "both fail"),
+        "swapped": (lambda n, c, k: 1 - (1 - k / n) ** c, "plug_in"),
+        "one_less": (lambda n, c, k: 1 - (1 - c / n) ** (k - 1), "both fail"),
+        "percent": (lambda n, c, k: 100 * (1 - (1 - c / n) ** k), "both fail"),
+        "rounded": (lambda n, c, k: round(1 - (1 - c / n) ** k, 2), "plug_in(8, 2, 2)"),
+        "smoothed": (lambda n, c, k: 1 - (1 - (c + 1) / (n + 2)) ** k, "both fail"),
+        "k_up_to_n": (lambda n, c, k: 1 - (1 - c / n) ** min(k, n), "The exponent is k"),
+    },
+)
+
+
+# --- 4. leader_stays_dirichlet --------------------------------------------------------------------
+
+four = checks.check_leader_stays_dirichlet
+
+
+def dirichlet(
+    votes,
+    draws,
+    seed,
+    *,
+    prior=1,
+    leader=winner,
+    rng=None,
+    rivals=None,
+    divide=True,
+    strict=True,
+):
+    """The right answer with the default options; the options make mistakes."""
+    rng = random.Random(seed) if rng is None else rng
+    name, wins = leader(votes), 0
+    taking_part = rivals(votes) if rivals else votes
+    for _ in range(draws):
+        shares = {a: rng.gammavariate(count + prior, 1) for a, count in taking_part.items()}
+        wins += max(shares, key=shares.get) == name
+    return wins / draws if divide else wins
+
+
+@right(four)
+def with_gammas(votes, draws=4000, seed=0):
+    return dirichlet(votes, draws, seed)
+
+
+@right(four)
+def with_numpy(votes, draws=4000, seed=0):
+    counts = list(votes.values())
+    leader = counts.index(max(counts))
+    shares = np.random.default_rng(seed).dirichlet([c + 1 for c in counts], size=draws)
+    return float((shares.argmax(axis=1) == leader).mean())
+
+
+@right(four)
+def with_normalized_shares(votes, draws=4000, seed=0):
+    rng, leader = random.Random(seed), max(votes, key=votes.get)
+    wins = []
+    for _ in range(draws):
+        gammas = [rng.gammavariate(count + 1, 1) for count in votes.values()]
+        shares = dict(zip(votes, [g / sum(gammas) for g in gammas]))
+        wins.append(all(shares[leader] >= share for share in shares.values()))
+    return sum(wins) / len(wins)
+
+
+@wrong(four, "Is a `return` missing")
+def only_simulates(votes, draws=4000, seed=0):
+    dirichlet(votes, draws, seed)
+
+
+@wrong(four, "global random numbers")
+def seeds_the_global_generator(votes, draws=4000, seed=0):
+    random.seed(seed)
+    return dirichlet(votes, draws, seed, rng=random)
+
+
+@wrong(four, "use seed")
+def has_a_seed_of_its_own(votes, draws=4000, seed=0):
+    return dirichlet(votes, draws, 0)
+
+
+@wrong(four, "use seed")
+def has_no_seed(votes, draws=4000, seed=0):
+    return dirichlet(votes, draws, None)
+
+
+@wrong(four, "exactly `draws` draws")
+def ignores_draws(votes, draws=4000, seed=0):
+    return dirichlet(votes, 4000, seed)
+
+
+@wrong(four, "exactly `draws` draws")
+def draws_one_more(votes, draws=4000, seed=0):
+    return dirichlet(votes, draws + 1, seed)
+
+
+@wrong(four, "all rivals take part")
+def is_the_beta(votes, draws=4000, seed=0):
+    return leader_stays(votes)
+
+
+@wrong(four, "all rivals take part")
+def top_two_only(votes, draws=4000, seed=0):
+    return dirichlet(votes, draws, seed, rivals=lambda v: dict(Counter(v).most_common(2)))
+
+
+@wrong(four, "count+1")
+def without_the_prior(votes, draws=4000, seed=0):
+    return dirichlet(votes, draws, seed, prior=0)
+
+
+@wrong(four, "most votes, not the first")
+def first_is_the_leader(votes, draws=4000, seed=0):
+    return dirichlet(votes, draws, seed, leader=lambda v: next(iter(v)))
+
+
+@wrong(four, "return a share")
+def counts_wins(votes, draws=4000, seed=0):
+    return dirichlet(votes, draws, seed, divide=False)
+
+
+@wrong(four, "follow the first leader only")
+def any_leader_may_win(votes, draws=4000, seed=0):
+    rng, most, wins = random.Random(seed), max(votes.values()), 0
+    single = len(set(votes.values())) == 1
+    for _ in range(draws):
+        shares = {a: rng.gammavariate(count + 1, 1) for a, count in votes.items()}
+        top = max(shares, key=shares.get)
+        wins += top == winner(votes) if single else votes[top] == most
+    return wins / draws
+
+
+@wrong(four, "all rivals take part")
+def pairwise_product(votes, draws=4000, seed=0):
+    leader = winner(votes)
+    rivals = [a for a in votes if a != leader]
+    return math.prod(leader_stays({leader: votes[leader], a: votes[a]}) for a in rivals)
+
+
+@wrong(four, "count+1")
+def leaders_share_of_votes(votes, draws=4000, seed=0):
+    return max(votes.values()) / sum(votes.values())
+
+
+@wrong(four, "count+1")
+def above_one_half(votes, draws=4000, seed=0):
+    rng, leader, wins = random.Random(seed), winner(votes), 0
+    for _ in range(draws):
+        shares = {a: rng.gammavariate(count, 1) for a, count in votes.items()}
+        wins += shares[leader] > sum(shares.values()) / 2
+    return wins / draws
+
+
+@wrong(four, "all rivals take part")
+def more_than_half(votes, draws=4000, seed=0):
+    rng, leader, wins = random.Random(seed), winner(votes), 0
+    for _ in range(draws):
+        shares = {a: rng.gammavariate(count + 1, 1) for a, count in votes.items()}
+        wins += shares[leader] > sum(shares.values()) / 2
+    return wins / draws
+
+
+# --- 5. cheapest ----------------------------------------------------------------------------------
+
+five = checks.check_cheapest
+
+
+def search(
+    pool,
+    thresholds,
+    loss=1,
+    *,
+    batch=2,
+    choose=lambda found: min(found, key=lambda each: (each[1], -each[0])),
+    accept=lambda right, full, loss, pool: right >= full - loss,
+    cut=True,
+    full_of=majority,
+    empty=None,
+):
+    """The right answer with the default options; the options make mistakes."""
+    full = sum(is_right_answer(full_of(p.samples), p) for p in pool)
+    found = []
+    for threshold in thresholds:
+        drawn = right_votes = 0
+        for p in pool:
+            answers = [s.answer for s in p.samples]
+            count = samples_until_sure(answers, batch=batch, threshold=threshold)
+            drawn += count
+            right_votes += is_right_answer(majority(p.samples[:count] if cut else p.samples), p)
+        if accept(right_votes, full, loss, pool):
+            found.append((threshold, drawn))
+    return choose(found) if found else empty
+
+
+@right(five)
+def with_a_list(pool, thresholds, loss=1):
+    return search(pool, thresholds, loss)
+
+
+@right(five)
+def with_the_best_so_far(pool, thresholds, loss=1):
+    full = sum(is_right_answer(majority(p.samples), p) for p in pool)
+    best = None
+    for threshold in sorted(thresholds, reverse=True):
+        counts = [
+            samples_until_sure([s.answer for s in p.samples], batch=2, threshold=threshold)
+            for p in pool
+        ]
+        votes = [majority(p.samples[:count]) for p, count in zip(pool, counts)]
+        lost = full - sum(is_right_answer(vote, p) for vote, p in zip(votes, pool))
+        if lost <= loss and (best is None or sum(counts) < best[1]):
+            best = (threshold, sum(counts))
+    return best
+
+
+def symmetric_loss(pool, thresholds, loss=1):
+    found = []
+    for threshold in thresholds:
+        drawn = changed = 0
+        for p in pool:
+            count = samples_until_sure([s.answer for s in p.samples], batch=2, threshold=threshold)
+            drawn += count
+            before = is_right_answer(majority(p.samples), p)
+            changed += before and not is_right_answer(majority(p.samples[:count]), p)
+        if changed <= loss:
+            found.append((threshold, drawn))
+    return min(found, key=lambda each: (each[1], -each[0])) if found else None
+
+
+def counts_tokens(pool, thresholds, loss=1):
+    found = search(pool, thresholds, loss)
+    return found and (found[0], found[1] * pool[0].samples[0].num_tokens)
+
+
+def no_return_of_choice(pool, thresholds, loss=1):
+    search(pool, thresholds, loss)
+
+
+wrong_variants(
+    five,
+    {
+        "forgets_to_return_the_choice": (no_return_of_choice, "Is a `return` missing"),
+        "the_first_acceptable": (
+            lambda pool, thresholds, loss=1: search(
+                pool, thresholds, loss, choose=lambda found: found[0]
+            ),
+            "not only the first good",
+        ),
+        "the_last_acceptable": (
+            lambda pool, thresholds, loss=1: search(
+                pool, thresholds, loss, choose=lambda found: found[-1]
+            ),
+            "0.5 is cheaper",
+        ),
+        "the_lowest_acceptable": (
+            lambda pool, thresholds, loss=1: search(pool, thresholds, loss, choose=min),
+            "safer choice",
+        ),
+        "ties_to_the_first": (
+            lambda pool, thresholds, loss=1: search(
+                pool, thresholds, loss, choose=lambda found: min(found, key=lambda e: e[1])
+            ),
+            "safer choice",
+        ),
+        "the_highest_acceptable": (
+            lambda pool, thresholds, loss=1: search(pool, thresholds, loss, choose=max),
+            "allows one lost vote",
+        ),
+        "loss_ignored": (
+            lambda pool, thresholds, loss=1: search(pool, thresholds, 0),
+            "allows one lost vote",
+        ),
+        "loss_always_one": (
+            lambda pool, thresholds, loss=1: search(pool, thresholds, 1),
+            "stops too early",
+        ),
+        "below_loss": (
+            lambda pool, thresholds, loss=1: search(
+                pool,
+                thresholds,
+                loss,
+                accept=lambda right, full, loss, pool: right > full - loss,
+            ),
+            "return",
+        ),
+        "one_too_many": (
+            lambda pool, thresholds, loss=1: search(pool, thresholds, loss + 1),
+            "stops too early",
+        ),
+        "loss_as_a_share": (
+            lambda pool, thresholds, loss=1: search(
+                pool,
+                thresholds,
+                loss,
+                accept=lambda right, full, loss, pool: right / len(pool) >= full / len(pool) - loss,
+            ),
+            "Three right votes are lost, but loss is 2",
+        ),
+        "against_all_problems": (
+            lambda pool, thresholds, loss=1: search(
+                pool,
+                thresholds,
+                loss,
+                accept=lambda right, full, loss, pool: right >= len(pool) - loss,
+            ),
+            "one is lost, one is won",
+        ),
+        "batches_of_four": (
+            lambda pool, thresholds, loss=1: search(pool, thresholds, loss, batch=4),
+            "batches of 2",
+        ),
+        "batches_of_one": (
+            lambda pool, thresholds, loss=1: search(pool, thresholds, loss, batch=1),
+            "batches of 2",
+        ),
+        "votes_of_all_samples": (
+            lambda pool, thresholds, loss=1: search(pool, thresholds, loss, cut=False),
+            "stops too early",
+        ),
+        "swapped_result": (
+            lambda pool, thresholds, loss=1: (
+                (found := search(pool, thresholds, loss)) and found[::-1]
+            ),
+            "The threshold comes first",
+        ),
+        "threshold_only": (
+            lambda pool, thresholds, loss=1: (found := search(pool, thresholds, loss)) and found[0],
+            "return (threshold, samples drawn)",
+        ),
+        "counts_tokens": (counts_tokens, "count the samples drawn"),
+        "each_lost_vote_counts": (symmetric_loss, "one is lost, one is won"),
+        "no_threshold_crashes": (
+            lambda pool, thresholds, loss=1: min(
+                [found for t in thresholds if (found := search(pool, [t], loss))],
+                key=lambda each: (each[1], -each[0]),
+            ),
+            "no threshold is acceptable",
+        ),
+        "no_threshold_is_infinite": (
+            lambda pool, thresholds, loss=1: search(pool, thresholds, loss, empty=(None, math.inf)),
+            "No threshold is acceptable",
+        ),
+        "falls_back_to_the_highest": (
+            lambda pool, thresholds, loss=1: search(
+                pool, thresholds, loss, empty=(max(thresholds, default=1), 6)
+            ),
+            "No threshold is acceptable",
+        ),
+        "one_too_few": (
+            lambda pool, thresholds, loss=1: search(pool, thresholds, max(loss - 1, 0)),
+            "allows one lost vote",
+        ),
+        "loss_of_zero_by_default": (
+            lambda pool, thresholds, loss=0: search(pool, thresholds, loss),
+            "loss should be 1",
+        ),
+    },
+)
+
+
+# --- 6. selective_accuracy ------------------------------------------------------------------------
+
+six = checks.check_selective_accuracy
+
+
+def share_of_leader(p):
+    votes = count_votes([s.answer for s in p.samples])
+    return max(votes.values(), default=0) / len(p.samples)
+
+
+def selective(
+    pool,
+    coverage,
+    *,
+    agreement=share_of_leader,
+    size=lambda share: max(1, round(share)),
+    is_right=lambda p: is_right_answer(majority(p.samples), p),
+    reverse=True,
+    total=None,
+):
+    """The right answer with the default options; the options make mistakes."""
+    ranked = sorted(pool, key=agreement, reverse=reverse)[: size(coverage * len(pool))]
+    return sum(is_right(p) for p in ranked) / (total or len(ranked))
+
+
+@right(six)
+def with_sorted(pool, coverage):
+    return selective(pool, coverage)
+
+
+@right(six)
+def with_indices(pool, coverage):
+    sizes = [
+        Counter(s.answer for s in p.samples if s.answer is not None).most_common(1) for p in pool
+    ]
+    shares = [top[0][1] / len(p.samples) if top else 0 for top, p in zip(sizes, pool)]
+    order = np.argsort([-share for share in shares], kind="stable")
+    chosen = order[: max(round(coverage * len(pool)), 1)]
+    return float(np.mean([is_right_answer(majority(pool[i].samples), pool[i]) for i in chosen]))
+
+
+def counter_of_all(p):
+    return max(Counter(s.answer for s in p.samples).values()) / len(p.samples)
+
+
+def of_those_who_answered(p):
+    answers = [s.answer for s in p.samples if s.answer is not None]
+    return max(Counter(answers).values()) / len(answers) if answers else 0
+
+
+def no_return_of_accuracy(pool, coverage):
+    selective(pool, coverage)
+
+
+wrong_variants(
+    six,
+    {
+        "forgets_to_return_the_accuracy": (no_return_of_accuracy, "Is a `return` missing"),
+        "share_of_right_samples": (
+            lambda pool, coverage: selective(
+                pool,
+                coverage,
+                agreement=lambda p: fmean(s.is_right for s in p.samples),
+            ),
+            "you return",
+        ),
+        "votes_for_the_right_answer": (
+            lambda pool, coverage: selective(
+                pool,
+                coverage,
+                agreement=lambda p: share_of_leader(p) * is_right_answer(majority(p.samples), p),
+            ),
+            "you return",
+        ),
+        "number_of_votes": (
+            lambda pool, coverage: selective(
+                pool,
+                coverage,
+                agreement=lambda p: max(
+                    count_votes([s.answer for s in p.samples]).values(), default=0
+                ),
+            ),
+            "agreement is a share",
+        ),
+        "number_of_answers": (
+            lambda pool, coverage: selective(
+                pool,
+                coverage,
+                agreement=lambda p: -len({s.answer for s in p.samples}),
+            ),
+            "you return",
+        ),
+        "least_certain": (
+            lambda pool, coverage: selective(pool, coverage, reverse=False),
+            "three equal answers",
+        ),
+        "counts_none": (
+            lambda pool, coverage: selective(pool, coverage, agreement=counter_of_all),
+            "a sample without an answer agrees with no other",
+        ),
+        "leaves_out_none": (
+            lambda pool, coverage: selective(pool, coverage, agreement=of_those_who_answered),
+            "a sample without an answer agrees with no other",
+        ),
+        "rounds_down": (
+            lambda pool, coverage: selective(
+                pool, coverage, size=lambda share: max(1, int(share + 1e-9))
+            ),
+            "so 2 are answered",
+        ),
+        "rounds_up": (
+            lambda pool, coverage: selective(
+                pool, coverage, size=lambda share: max(1, math.ceil(share - 1e-9))
+            ),
+            "rounds to 1",
+        ),
+        "may_answer_nothing": (
+            lambda pool, coverage: selective(pool, coverage, size=round),
+            "stopped with ZeroDivisionError",
+        ),
+        "nothing_is_zero": (
+            lambda pool, coverage: (
+                selective(pool, coverage, size=round) if round(coverage * len(pool)) else 0.0
+            ),
+            "at least one problem",
+        ),
+        "single_samples": (
+            lambda pool, coverage: selective(
+                pool, coverage, is_right=lambda p: fmean(s.is_right for s in p.samples)
+            ),
+            "two votes are right",
+        ),
+        "any_right_sample": (
+            lambda pool, coverage: selective(
+                pool, coverage, is_right=lambda p: any(s.is_right for s in p.samples)
+            ),
+            "two votes are right",
+        ),
+        "ignores_coverage": (lambda pool, coverage: selective(pool, 1.0), "three equal answers"),
+        "divides_by_all": (
+            lambda pool, coverage: selective(pool, coverage, total=len(pool)),
+            "three equal answers",
+        ),
+        "number_right": (
+            lambda pool, coverage: selective(pool, coverage, total=1),
+            "two votes are right",
+        ),
+        "ties_by_right": (
+            lambda pool, coverage: selective(
+                pool,
+                coverage,
+                agreement=lambda p: (
+                    share_of_leader(p),
+                    is_right_answer(majority(p.samples), p),
+                ),
+            ),
+            "comes first in the pool",
+        ),
+        "ties_to_the_last": (
+            lambda pool, coverage: selective(pool[::-1], coverage),
+            "comes first in the pool",
+        ),
+        "coverage_as_a_threshold": (
+            lambda pool, coverage: fmean(
+                [
+                    is_right_answer(majority(p.samples), p)
+                    for p in pool
+                    if share_of_leader(p) >= coverage
+                ]
+                or [0]
+            ),
+            "all three are answered",
+        ),
+        "unsorted": (
+            lambda pool, coverage: selective(pool, coverage, agreement=lambda p: 0),
+            "three equal answers",
+        ),
+    },
+)
+
+
+# --- 7. trust -------------------------------------------------------------------------------------
+
+seven = checks.check_trust
+
+
+@right(seven)
+def agreement_then_probability(samples):
+    votes = count_votes([s.answer for s in samples])
+    top = winner(votes)
+    logprobs = [s.measures["logprob"] for s in samples if s.answer == top]
+    best = max(logprobs, default=-1000) if top is not None else -1000
+    return max(votes.values(), default=0) / len(samples) + 0.01 * math.exp(best)
+
+
+@right(seven)
+def beta_of_the_leading_two(samples):
+    return leader_stays(count_votes([s.answer for s in samples]))
+
+
+@right(seven)
+def margin(samples):
+    counts = [c for _, c in Counter(s.answer for s in samples if s.answer).most_common(2)]
+    first, second = [*counts, 0, 0][:2]
+    return (first - second) / len(samples)
+
+
+@wrong(seven, "Is a `return` missing")
+def forgets_it(samples):
+    margin(samples)
+
+
+@wrong(seven, "depends on `is_right`")
+def share_right(samples):
+    return fmean(s.is_right for s in samples)
+
+
+@wrong(seven, "depends on `is_right`")
+def leader_is_right(samples):
+    top = majority(samples)
+    return margin(samples) + any(s.is_right for s in samples if s.answer == top)
+
+
+@wrong(seven, "must not be random")
+def a_coin(samples):
+    return random.random()
+
+
+@wrong(seven, "sorts nothing")
+def a_constant(samples):
+    return 1.0
+
+
+@wrong(seven, "stopped with ValueError")
+def crashes_without_answers(samples):
+    return max(Counter(s.answer for s in samples if s.answer).values()) / len(samples)
+
+
+@wrong(seven, "stopped with StatisticsError")
+def mean_of_nothing(samples):
+    top = majority(samples)
+    return fmean(s.measures["logprob"] for s in samples if top and s.answer == top)
+
+
+@wrong(seven, "finite number")
+def minus_infinity(samples):
+    votes = count_votes([s.answer for s in samples])
+    return math.log(max(votes.values())) if votes else -math.inf
+
+
+@wrong(seven, "finite number")
+def the_answer(samples):
+    return majority(samples) or "none"
+
+
+@wrong(seven, "deserves more trust")
+def counts_missing_answers(samples):
+    return max(Counter(s.answer for s in samples).values()) / len(samples)
+
+
+@wrong(seven, "deserves more trust")
+def upside_down(samples):
+    return -margin(samples)
+
+
+@wrong(seven, "changed its input")
+def sorts_in_place(samples):
+    samples.sort(key=lambda s: s.measures["logprob"])
+    return samples[-1].measures["logprob"]
