@@ -152,6 +152,12 @@ SLIPS = [  # text, the first false line, what to think of
     ("3-5=-2", None, "the result may be negative"),
     ("10+10=200", "10+10=200", "compare the whole numbers, not their first digits"),
     ("Plan: in order.\nThe answer is \\boxed{4}.", None, "lines of another form are skipped"),
+    (
+        "Plan: in order.\n95-1=94\n1095-1000=995\nThe answer is \\boxed{995}.",
+        "1095-1000=995",
+        "a line of another form is skipped, and the search continues with the next line",
+    ),
+    ("100000*10=1000001", "100000*10=1000001", "compare exactly, also large numbers"),
     ("So 1+2=4", None, FORM),
     ("1+2=4 apples", None, FORM),
     ("1+1+1=4", None, FORM),
@@ -367,7 +373,7 @@ def check_answer_after_damage(answer_after_damage: Callable[..., str | None]) ->
     text = "Plan: in order.\n1+2=3\n3*4=12\nThe answer is \\boxed{12}."
     for line, written in [(0, "Plan: in order.\n1+2=4\n"), (1, "Plan: in order.\n1+2=3\n3*4=13\n")]:
         case = f"answer_after_damage(llm, question, {text!r}, {line})"
-        model = ScriptedModel("4*4=16\nThe answer is \\boxed{16}.")
+        model = ScriptedModel("4*4=16\n16-20=-4\nThe answer is \\boxed{-4}.")
         answer = call(
             answer_after_damage, model, QUESTION, text, line, case=case, none_is_fine=True
         )
@@ -380,8 +386,8 @@ def check_answer_after_damage(answer_after_damage: Callable[..., str | None]) ->
             f"{case}: your function returned None. Is a `return` missing? A missing answer would "
             "count as a changed one"
         )
-        assert answer == "16", (
-            f"{case}: the model boxed 16, but your function returned {answer!r}. Read the answer "
+        assert answer == "-4", (
+            f"{case}: the model boxed -4, but your function returned {answer!r}. Read the answer "
             "from the model's continuation"
         )
     case = "a continuation that was cut off"

@@ -323,6 +323,25 @@ def with_true_division(text):
     return None
 
 
+@wrong(three, "the search continues with the next line")
+def stops_at_the_first_other_line(text):
+    for line in text.split("\n"):
+        if not FORM.fullmatch(line):
+            return None
+        if list(false_lines(line)):
+            return line
+
+
+@wrong(three, "also large numbers")
+def with_a_relative_tolerance(text):
+    for line in false_lines(text):
+        a, sign, b, result = FORM.fullmatch(line).groups()
+        if (sign, b) == ("/", "0"):
+            return line
+        if not math.isclose(value(int(a), sign, int(b)), int(result), rel_tol=1e-3):
+            return line
+
+
 @wrong(three, "compare exactly")
 def with_floor_division(text):
     floor = {"/": lambda a, b: a // b}
@@ -815,6 +834,18 @@ def from_the_continuation(llm, question, text, line):
 def from_the_whole_text(llm, question, text, line):
     completion = continued(llm, question, text, line)
     return final_answer(replace(completion, text=by_index(text, line) + completion.text))
+
+
+@wrong(six_b, "Read the answer from the model's continuation")
+def returns_the_first_result(llm, question, text, line):
+    completion = continued(llm, question, text, line)
+    return re.search(r"=(-?\d+)", completion.text)[1] if "boxed" in completion.text else None
+
+
+@wrong(six_b, "returned None")
+def reads_no_negative_answer(llm, question, text, line):
+    found = re.search(r"boxed\{(\d+)\}", continued(llm, question, text, line).text)
+    return found[1] if found else None
 
 
 @wrong(six_b, "Is a `return` missing")
