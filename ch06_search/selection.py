@@ -23,6 +23,6 @@ def best(tree: Tree, nodes: list[Node], count: int) -> list[Node]:
 
 
 def distribute(nodes: list[Node], count: int) -> list[Node]:
-    """`count` nodes: each one as often as the others; what is left over goes to the first ones."""
+    """`count` nodes: shared out evenly; the remainder goes to the first ones."""
     each, extra = divmod(count, len(nodes))
     return [node for i, node in enumerate(nodes) for _ in range(each + (i < extra))]

@@ -48,9 +48,9 @@ from shared.rewards.scorers import Likelihood, Reward
 def rungs(
     params: SamplingParams, reward_model: ProcessRewardModel | None, has_tokenizer: bool = True
 ) -> dict[str, partial]:
-    """The techniques from cheap to dear, each ready to be evaluated; `params.n` is the most samples
+    """The techniques, cheapest first, each ready to be evaluated; `params.n` is the most samples
     that one may draw. Without a reward model there is neither search nor best-of-N, and no search
-    without a tokenizer, as on a server: steps are gone on from as token ids."""
+    without a tokenizer, as on a server: steps are continued as token ids."""
     greedy = replace(params, n=1, temperature=0)
     few, most = max(1, params.n // 4), params.n
     verifier, gate = ArithmeticHolds(), Likelihood()

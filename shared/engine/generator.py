@@ -122,7 +122,7 @@ class BatchGenerator:
         return self.admission.next_starts(len(self.rows), self.prompts)
 
     def _admit(self, starts: list[Start]) -> None:
-        """Read the prompts that are new, and give each new sample a row."""
+        """Read the prompts that are new, and add a row for each new sample."""
         unread = [request for request, _ in starts if not request.is_read]
         cache = self._read_prompts(unread) if unread else None
         self.prompts += unread

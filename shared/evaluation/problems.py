@@ -258,7 +258,7 @@ def download_error(name: str, reason: OSError | str) -> OSError:
 
 
 def read_problems(path: Path, source: str, split: str = "") -> list[Problem]:
-    """All problems of a .jsonl file (one record a line) or a .json file (a list of records).
+    """All problems of a .jsonl file (one record per line) or a .json file (a list of records).
 
     A record has `question` or `problem`, and `answer` (text or a number; of GSM8K's worked
     answers what follows `####`). Its `id` or `unique_id` names it, or its position does.
