@@ -29,6 +29,7 @@ from shared.loading.checkpoint import load_model
 from shared.text.tokenizer import Tokenizer
 from shared.tiny.documents import BASE, FINAL, LARGER, REVIEW, Document, draw_documents
 from shared.tiny.drafts import read_drafts, sample_drafts, write_drafts
+from shared.tiny.flops import CountedBatches
 from shared.tiny.optimize import export, optimize, plot_losses, round_up
 from shared.tiny.vocabulary import train_vocabulary
 
@@ -132,17 +133,20 @@ def train(
     num_steps: int,
     seed: int,
 ) -> None:
-    """Train on `num_steps` batches of documents and write the folder's model.safetensors."""
+    """Train on `num_steps` batches of documents and write the folder's model.safetensors, and what
+    the training has cost as STAGE.flops.json."""
+    counted = CountedBatches(batches(documents, random.Random(seed)), model.config, IGNORED)
     optimize(
         model,
         lambda batch: next_token_loss(model, batch),
-        batches(documents, random.Random(seed)),
+        iter(counted),
         folder,
         stage=stage,
         num_steps=num_steps,
         learning_rate=PEAK_RATES[stage],
     )
     export(model, folder)
+    counted.write(folder / f"{stage}.flops.json")
     plot_losses(folder, f"batches of {TOKENS_PER_BATCH:,} tokens; loss of a trained token")
 
 
@@ -156,7 +160,9 @@ def train_base(folder: Path, num_steps: int, seed: int) -> None:
     train(model, documents, folder, stage="base", num_steps=num_steps, seed=seed)
 
 
-def train_further(base: Path, folder: Path, stage: str, num_steps: int, seed: int) -> None:
+def train_further(
+    base: Path, folder: Path, stage: str, num_steps: int, seed: int, num_drafts: int = NUM_DRAFTS
+) -> None:
     """Start from another stage's model: "full" on larger numbers, the others on drafts too."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in FOLDER_FILES:
@@ -166,7 +172,7 @@ def train_further(base: Path, folder: Path, stage: str, num_steps: int, seed: in
         if stage == "review":
             shutil.copy(base / "drafts.jsonl", folder / "drafts.jsonl")
         if not (folder / "drafts.jsonl").exists():
-            sampled = sample_drafts(LLM(str(base), device="cpu"), range(NUM_DRAFTS), seed=seed)
+            sampled = sample_drafts(LLM(str(base), device="cpu"), range(num_drafts), seed=seed)
             write_drafts(folder / "drafts.jsonl", sampled)
         drafts = read_drafts(folder / "drafts.jsonl", seed)
     model = load_model(base, "cpu", torch.float32).requires_grad_(True).train()
