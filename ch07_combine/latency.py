@@ -17,16 +17,28 @@ from collections.abc import Callable
 from shared import LLM, Problem, RequestOutput, Solution
 
 
-class Clock:
-    """A model that counts sequential steps: `steps` in all, in `requests` requests.
+class StepCounter:
+    """Counts sequential steps: `steps` in all, in `requests` requests."""
 
-    It stands between one technique and its model while one problem is solved.
-    """
+    def __init__(self) -> None:
+        self.steps = self.requests = 0
+
+    def counted(self, outputs: list[RequestOutput]) -> list[RequestOutput]:
+        """The outputs of one call, whose prompts share a batch."""
+        lengths = (len(each.token_ids) for output in outputs for each in output.completions)
+        self.steps += max(lengths, default=0)
+        self.requests += 1
+        return outputs
+
+
+class Clock(StepCounter):
+    """A model that counts: it stands between one technique and its model while one problem is
+    solved."""
 
     def __init__(self, llm: LLM) -> None:
+        super().__init__()
         self.llm = llm
         self.tokenizer, self.max_positions = llm.tokenizer, llm.max_positions
-        self.steps = self.requests = 0
 
     def chat(self, *args: object, **options: object) -> list[RequestOutput]:
         """As the model's."""
@@ -39,13 +51,6 @@ class Clock:
     def score(self, *args: object) -> list[float]:
         """As the model's; one pass, which is not counted."""
         return self.llm.score(*args)
-
-    def counted(self, outputs: list[RequestOutput]) -> list[RequestOutput]:
-        """The outputs of one call, whose prompts share a batch."""
-        lengths = (len(each.token_ids) for output in outputs for each in output.completions)
-        self.steps += max(lengths, default=0)
-        self.requests += 1
-        return outputs
 
 
 def timed(

@@ -1,0 +1,303 @@
+"""Chapter 7's combinations on hand-made samples: what they answer, when they stop, what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from ch03_best_of_n.best_of_n import weighted_answer
+from ch07_combine import combine
+from ch07_combine.latency import Clock, timed
+from ch07_combine.replay import NotedReward, Recorded, Replay, recorded_search
+from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, Solution, prompts
+from shared.errors import UserError
+from shared.evaluation.records import Record
+
+PROBLEM = Problem("How many?", None, "p/0")
+ASKED = prompts.ask(PROBLEM.question)
+
+
+def sample(answer: str | None, reward: float = 0.5, tokens: int = 10) -> Completion:
+    """A solution with this answer (None: it was cut off), of this many tokens."""
+    text = "no end" if answer is None else f"The answer is \\boxed{{{answer}}}."
+    reason = "length" if answer is None else "stop"
+    return Completion(text, [1] * tokens, [-0.1] * tokens, reason, measures={"reward": reward})
+
+
+class Scripted:
+    """A model that gives the next samples of a list, and remembers what it was asked."""
+
+    def __init__(self, *samples: Completion) -> None:
+        self.left, self.asked = list(samples), []
+        self.tokenizer, self.max_positions = None, 2048
+
+    def chat(self, messages, params, **options):
+        self.asked.append((messages, params))
+        drawn, self.left = self.left[: params.n], self.left[params.n :]
+        assert len(drawn) == params.n, "more samples are drawn than the script has"
+        generated = sum(len(each.token_ids) for each in drawn)
+        cost = Cost(prompt_tokens=7, generated_tokens=generated, num_prompts=1)
+        return [RequestOutput([], drawn, cost)]
+
+    @property
+    def seeds(self) -> list[int]:
+        return [params.seed for _, params in self.asked]
+
+
+def fixed(answer: str, score: float, tokens: int = 10):
+    """A technique that always gives one solution, whatever the model."""
+    return lambda llm, problem: Solution(
+        answer, [sample(answer, score, tokens)], Cost(generated_tokens=tokens), [score]
+    )
+
+
+# --- The lead and the agreement -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "votes, expected",
+    [({}, 0), ({"1": 0.4}, 0.4), ({"1": 0.4, "2": 0.9, "3": 0.1}, 0.5), ({"1": 2, "2": 2}, 0)],
+)
+def test_the_lead_is_first_minus_second(votes, expected):
+    assert combine.lead(votes) == pytest.approx(expected)
+
+
+def test_samples_without_an_answer_count_in_the_agreement():
+    assert combine.agreement({"1": 2, "2": 1}, 4) == 0.5
+    assert combine.agreement({}, 4) == 0
+
+
+# --- Escalation -----------------------------------------------------------------------------------
+
+
+def test_escalation_stops_at_the_first_stage_that_is_sure():
+    stages = {"a": fixed("1", 0.5), "b": fixed("1", 0.4), "c": fixed("2", 1.0)}
+    solution = combine.escalate(None, PROBLEM, stages=stages, enough=0.9)
+    assert solution.answer == "1"
+    assert [each["stage"] for each in solution.trace] == ["a", "b"]
+    assert solution.scores == [0.5, 0.4]
+    assert solution.cost.generated_tokens == 20 and len(solution.completions) == 2
+
+
+def test_a_lead_that_is_just_reached_is_enough():
+    stages = {"a": fixed("1", 0.5), "b": fixed("2", 1.0)}
+    assert len(combine.escalate(None, PROBLEM, stages=stages, enough=0.5).trace) == 1
+    assert len(combine.escalate(None, PROBLEM, stages=stages, enough=0.51).trace) == 2
+
+
+def test_a_rival_takes_from_the_lead_and_earlier_stages_keep_their_votes():
+    stages = {"a": fixed("1", 0.6), "b": fixed("2", 0.5), "c": fixed("1", 0.2)}
+    solution = combine.escalate(None, PROBLEM, stages=stages, enough=0.7)
+    assert solution.answer == "1" and len(solution.trace) == 3  # 0.8 to 0.5: never decided
+    assert solution.trace[-1]["votes"] == {"1": pytest.approx(0.8), "2": 0.5}
+
+
+def test_escalation_refuses_no_stages_and_missing_scores():
+    with pytest.raises(ValueError, match="at least one stage"):
+        combine.escalate(None, PROBLEM, stages={}, enough=1)
+    unscored = {"vote": lambda llm, problem: Solution("1", [sample("1")], Cost())}
+    with pytest.raises(ValueError, match="score of vote"):
+        combine.escalate(None, PROBLEM, stages=unscored, enough=1)
+
+
+# --- Sampling until sure --------------------------------------------------------------------------
+
+
+def until_sure(llm, **options):
+    defaults = {"scorer": NotedReward(), "n": 4, "enough": 1.0}
+    return combine.sample_until_sure(llm, PROBLEM, **defaults | options)
+
+
+def test_one_excellent_sample_is_enough():
+    llm = Scripted(sample("1", 0.95), sample("2", 0.9))
+    solution = until_sure(llm, enough=0.9)
+    assert solution.answer == "1" and len(llm.left) == 1
+
+
+def test_agreement_is_enough_too():
+    llm = Scripted(*[sample("1", 0.4)] * 4)
+    assert len(until_sure(llm).completions) == 3  # 1.2 is the first lead of at least 1
+
+
+def test_the_budget_is_never_exceeded_and_each_round_has_its_own_seed():
+    samples = [sample(str(i), 0.3) for i in range(7)]
+    for batch, sizes in ((1, [1] * 7), (3, [3, 3, 1]), (9, [7])):
+        llm = Scripted(*samples)
+        solution = until_sure(llm, n=7, batch=batch)
+        assert [params.n for _, params in llm.asked] == sizes
+        assert len(set(llm.seeds)) == len(sizes)
+        assert len(solution.completions) == len(solution.scores) == 7
+        assert solution.cost.generated_tokens == 70 and solution.cost.scored_tokens == 70
+        assert solution.answer == "0"  # all are tied: the first
+
+
+def test_samples_that_were_cut_off_cast_no_vote():
+    llm = Scripted(sample(None, 0.9), sample(None, 0.9), sample("3", 0.1))
+    assert until_sure(llm, n=3).answer == "3"
+    assert until_sure(Scripted(sample(None, 0.9)), n=1).answer is None
+
+
+@pytest.mark.parametrize("options", [{"n": 0}, {"batch": 0}])
+def test_counts_below_one_are_refused(options):
+    with pytest.raises(ValueError, match="at least 1"):
+        until_sure(Scripted(), **options)
+
+
+# --- Vote, then refine ----------------------------------------------------------------------------
+
+WRONG = Completion("This step is wrong: 1+1=3", [1] * 5, [-0.1] * 5, "stop")
+FINE = Completion(prompts.ALL_RIGHT, [1] * 5, [-0.1] * 5, "stop")
+
+
+def test_samples_that_agree_are_not_refined():
+    llm = Scripted(sample("1"), sample("2"), sample("1"), sample("1"))
+    solution = combine.vote_then_refine(llm, PROBLEM, n=4, agreed=0.75)
+    assert solution.answer == "1" and len(llm.asked) == 1
+    assert solution.cost.generated_tokens == 40
+
+
+def test_where_samples_disagree_revisions_vote_along():
+    llm = Scripted(sample("1"), sample("2"), WRONG, sample("2"), WRONG, sample("3"))
+    solution = combine.vote_then_refine(llm, PROBLEM, n=2, agreed=0.75, revisions=2)
+    assert solution.answer == "2"
+    assert solution.trace[-1]["votes"] == {"1": 1, "2": 2, "3": 1}
+    assert len(solution.completions) == 6 and solution.cost.generated_tokens == 50
+    criticised = llm.asked[1][0]
+    assert criticised[1]["content"] == sample("1").text  # the first of two tied answers
+    assert criticised[-1]["content"] == prompts.CRITIQUE
+    assert llm.asked[2][0][-1]["content"] == prompts.REVISE
+    assert llm.seeds[1] != llm.seeds[3] and all(p.n == 1 for _, p in llm.asked[1:])
+
+
+def test_a_critique_that_finds_nothing_ends_the_refinement():
+    llm = Scripted(sample("1"), sample("2"), FINE, sample("3"))
+    solution = combine.vote_then_refine(llm, PROBLEM, n=2, revisions=3)
+    assert solution.answer == "1" and len(llm.left) == 1
+    assert len(solution.completions) == 3
+
+
+def test_the_share_that_is_just_reached_is_agreement():
+    llm = Scripted(sample("1"), sample("1"), sample("1"), sample("2"))
+    assert len(combine.vote_then_refine(llm, PROBLEM, n=4, agreed=0.75).trace) == 1
+
+
+# --- Beams, prompts, techniques -------------------------------------------------------------------
+
+
+def test_the_best_path_of_all_searches_wins(monkeypatch):
+    seeds = []
+
+    def search(llm, problem, *, n, value, params):
+        seeds.append(params.seed)
+        paths = [sample("1", 0.5), sample("1", 0.6)] if len(seeds) == 1 else [sample("2", 0.7)]
+        scores = [path.measures["reward"] for path in paths]
+        return Solution("?", paths, Cost(generated_tokens=30), scores)
+
+    monkeypatch.setattr(combine, "beam_search", search)
+    params = SamplingParams(seed=5)
+    both = partial(combine.best_of_beams, None, PROBLEM, value=None, params=params)
+    best = both()
+    assert best.answer == "2" and seeds == [5, 6]
+    assert best.cost.generated_tokens == 60 and best.scores == [0.5, 0.6, 0.7]
+    seeds.clear()
+    assert both(choose=weighted_answer).answer == "1"
+    with pytest.raises(ValueError, match="at least 1 search"):
+        both(searches=0)
+
+
+def test_samples_are_shared_out_among_the_prompts():
+    llm = Scripted(*[sample("1")] * 2, *[sample("2")] * 2, sample("2"))
+    asks = [lambda q, i=i: [{"role": "user", "content": f"{i} {q}"}] for i in range(3)]
+    solution = combine.several_prompts(llm, PROBLEM, asks=asks, n=5)
+    assert [(m[0]["content"], p.n) for m, p in llm.asked] == [
+        ("0 How many?", 2),
+        ("1 How many?", 2),
+        ("2 How many?", 1),
+    ]
+    assert solution.answer == "2" and len(set(llm.seeds)) == 3
+    assert solution.cost.num_prompts == 3
+    for wrong in ([], asks * 2):
+        with pytest.raises(ValueError, match="shared out"):
+            combine.several_prompts(llm, PROBLEM, asks=wrong, n=5)
+
+
+def test_examples_are_solved_before_the_question():
+    assert combine.with_examples("word", 0)(PROBLEM.question) == ASKED
+    messages = combine.with_examples("word", 2)(PROBLEM.question)
+    assert [m["role"] for m in messages] == ["user", "assistant"] * 2 + ["user"]
+    assert messages[-1:] == ASKED and "\\boxed" in messages[1]["content"]
+
+
+def test_each_technique_has_one_vote_and_ties_go_to_the_first():
+    techniques = {"a": fixed("1", 0.1), "b": fixed("2", 0.9), "c": fixed("2.0", 0.1)}
+    solution = combine.vote_over_techniques(None, PROBLEM, techniques=techniques)
+    assert solution.answer == "2"  # as its first voter spells it
+    assert solution.trace[0]["answers"] == {"a": "1", "b": "2", "c": "2.0"}
+    assert solution.cost.generated_tokens == 30 and len(solution.completions) == 3
+    del techniques["c"]
+    assert combine.vote_over_techniques(None, PROBLEM, techniques=techniques).answer == "1"
+    with pytest.raises(ValueError, match="at least one technique"):
+        combine.vote_over_techniques(None, PROBLEM, techniques={})
+
+
+# --- Waiting --------------------------------------------------------------------------------------
+
+
+def test_requests_add_up_and_samples_of_one_request_do_not():
+    llm = Scripted(sample("1", tokens=10), sample("2", tokens=30), WRONG, sample("3", tokens=20))
+    refined = partial(combine.vote_then_refine, n=2, revisions=1)
+    solution = timed(llm, PROBLEM, technique=refined)
+    assert solution.trace[-1] == {"sequential_steps": 30 + 5 + 20, "requests": 3}
+    clock = Clock(llm)
+    assert clock.steps == clock.requests == 0
+
+
+# --- Recorded samples -----------------------------------------------------------------------------
+
+
+def recorded(*samples: Completion, **searches: Record) -> Recorded:
+    return Recorded(replace(PROBLEM, answer="1"), 7, list(samples), searches, 0.5)
+
+
+def test_a_replay_gives_each_recorded_sample_once_in_an_order_of_its_own():
+    samples = [sample(str(i), tokens=i + 1) for i in range(8)]
+    orders = []
+    for order in (0, 0, 1):
+        llm = Replay(recorded(*samples), order)
+        (first,) = llm.chat(ASKED, SamplingParams(n=3), enable_thinking=False)
+        (second,) = llm.chat(ASKED, SamplingParams(n=5), enable_thinking=False)
+        drawn = first.completions + second.completions
+        assert sorted(each.text for each in drawn) == sorted(each.text for each in samples)
+        assert first.cost.generated_tokens == sum(len(c.token_ids) for c in first.completions)
+        longest = [max(len(c.token_ids) for c in o.completions) for o in (first, second)]
+        assert (llm.steps, llm.requests) == (sum(longest), 2)
+        orders.append([each.text for each in drawn])
+    assert orders[0] == orders[1] != orders[2]
+    with pytest.raises(UserError, match="1 samples are wanted, 0 are left"):
+        llm.chat(ASKED, SamplingParams(n=1))
+
+
+def test_what_was_not_recorded_goes_to_the_live_model():
+    other, greedy = [{"role": "user", "content": "Why?"}], SamplingParams(temperature=0)
+    llm = Replay(recorded(sample("1")), live=Scripted(sample("8"), sample("9")))
+    assert llm.chat(other, SamplingParams())[0].completions[0].text == sample("8").text
+    assert llm.chat(ASKED, greedy)[0].completions[0].text == sample("9").text
+    assert len(llm.left) == 1
+    with pytest.raises(UserError, match="no live model"):
+        Replay(recorded(sample("1"))).chat(ASKED, greedy)
+
+
+def test_a_recorded_search_comes_back_with_its_cost_and_its_waiting():
+    record = Record(0, "p/0", PROBLEM.question, "1")
+    search = Solution("1", [sample("1"), sample("2")], Cost(generated_tokens=50), [0.25, 0.5])
+    search.trace.append({"sequential_steps": 44, "requests": 6})
+    record.fill_in(search)
+    llm = Replay(recorded(sample("1"), beam=record))
+    again = recorded_search(llm, PROBLEM, name="beam")
+    assert (again.answer, again.scores, again.cost) == ("1", [0.25, 0.5], search.cost)
+    assert [c.text for c in again.completions] == [c.text for c in search.completions]
+    assert (llm.steps, llm.requests) == (44, 6)
+    with pytest.raises(UserError, match="lookahead was not recorded"):
+        recorded_search(llm, PROBLEM, name="lookahead")
