@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
+from scripts import start_script
 
 from ch03_best_of_n.best_of_n import weighted_answer
-from ch07_combine import combine
+from ch07_combine import combine, knobs
 from ch07_combine.latency import Clock, timed
 from ch07_combine.replay import NotedReward, Recorded, Replay, recorded_search
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, Solution, prompts
 from shared.errors import UserError
 from shared.evaluation.records import Record
+from shared.loading.checkpoint import TINY_FOLDER
 
+ROOT = Path(__file__).parents[1]
 PROBLEM = Problem("How many?", None, "p/0")
 ASKED = prompts.ask(PROBLEM.question)
 
@@ -301,3 +307,62 @@ def test_a_recorded_search_comes_back_with_its_cost_and_its_waiting():
     assert (llm.steps, llm.requests) == (44, 6)
     with pytest.raises(UserError, match="lookahead was not recorded"):
         recorded_search(llm, PROBLEM, name="lookahead")
+
+
+# --- The two knobs --------------------------------------------------------------------------------
+
+
+def votes(*pairs: tuple[float, float]) -> list[dict]:
+    return [{"accuracy": accuracy, "flops": flops} for accuracy, flops in pairs]
+
+
+def test_the_flops_to_reach_an_accuracy_lie_between_two_sizes():
+    curve = votes((0.2, 1e6), (0.4, 1e8), (0.3, 1e9), (0.6, 1e10))
+    assert knobs.flops_to_reach(curve, 0.1) == knobs.flops_to_reach(curve, 0.2) == 1e6
+    assert knobs.flops_to_reach(curve, 0.3) == pytest.approx(1e7)  # half-way on the log scale
+    assert knobs.flops_to_reach(curve, 0.4) == pytest.approx(1e8)
+    assert knobs.flops_to_reach(curve, 0.5) == pytest.approx(1e9 * 10 ** (2 / 3))
+    assert knobs.flops_to_reach(curve, 0.7) is None
+
+
+def test_the_extra_training_pays_after_extra_flops_over_saved_flops():
+    cheap = {"name": "short", "training_flops": 100.0, "votes": votes((0.5, 10), (0.7, 40))}
+    dear = {"name": "long", "training_flops": 400.0, "votes": votes((0.6, 10), (0.9, 40))}
+    assert knobs.break_even(cheap, dear, 0.7) == pytest.approx(
+        300 / (40 - knobs.flops_to_reach(dear["votes"], 0.7))
+    )
+    assert knobs.break_even(cheap, dear, 0.8) is None
+    assert knobs.break_even(cheap, dear, 0.5) == float("inf")  # both need one sample
+    rows = knobs.break_even_rows([cheap, dear], levels=(0.5, 0.7, 0.8))
+    assert [(row["accuracy"], row["cheap"], row["dear"]) for row in rows] == [
+        (0.5, "short", "long"),
+        (0.7, "short", "long"),
+    ]
+    assert rows[0]["questions"] is None and rows[1]["questions"] > 0
+
+
+def test_models_are_found_with_what_they_cost(tmp_path):
+    for folder, flops in (("1/base", 7), ("1/review", 9), ("1_4/review", 2), ("1_4/base", 1)):
+        (tmp_path / folder).mkdir(parents=True)
+        content = json.dumps({"flops": flops, "tokens": 1, "steps": 1})
+        (tmp_path / folder / "training.json").write_text(content)
+    (tmp_path / "1_2" / "base").mkdir(parents=True)  # is being trained
+    found = knobs.found_models(tmp_path)
+    assert [model["name"] for model in found] == ["1/4", "1, after base", "1"]
+    assert [model["is_length"] for model in found] == [True, False, True]
+
+
+def test_the_knobs_are_measured_and_drawn(tmp_path):
+    for name, flops in (("1_2", 1e12), ("1", 2e12)):
+        own = tmp_path / "lengths" / name / "review"
+        shutil.copytree(TINY_FOLDER, own)
+        (own / "training.json").write_text(json.dumps({"flops": flops, "tokens": 5}))
+    words = ("--lengths", "lengths", "--limit", "2", "--sizes", "1", "2", "--chapter", "out")
+    done = start_script(ROOT / "ch07_combine" / "knobs.py", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "out/results/knobs.json").read_text())
+    for model in content["models"]:
+        one, two = model["votes"]
+        assert (one["n"], two["n"]) == (1, 2) and one["flops"] < two["flops"] < 2 * one["flops"]
+        assert model["greedy"]["n"] == 1 and 0 <= model["greedy"]["accuracy"] <= 1
+    assert (tmp_path / "out/results/knobs.png").read_bytes().startswith(b"\x89PNG")
