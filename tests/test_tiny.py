@@ -1,18 +1,22 @@
 """The shipped model does what its card says (at a smaller size), and its training resumes."""
 
+import json
 import random
 import re
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 import torch
 
-from shared import SamplingParams, load_problems, prompts
+from shared import Cost, SamplingParams, load_problems, prompts
+from shared.evaluation.evaluate import estimate_flops
 from shared.loading.checkpoint import TINY_FOLDER
 from shared.rewards.process_reward import REWARD_FOLDER
 from shared.text.tokenizer import Tokenizer
-from shared.tiny import report
+from shared.tiny import lengths, report
 from shared.tiny.documents import BASE, chat_document, draw_documents, reply
+from shared.tiny.flops import CountedBatches, batch_flops
 from shared.tiny.train import IGNORED, new_model, pad_batch, train
 from shared.tiny.vocabulary import train_vocabulary
 
@@ -162,3 +166,47 @@ def test_a_killed_training_run_goes_on_to_the_same_weights(tmp_path, monkeypatch
     assert len(steps) == 3
     for (name, a), b in zip(whole.named_parameters(), resumed.parameters()):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=0, msg=name)
+    counted = [(tmp_path / name / "base.flops.json").read_text() for name in ("whole", "killed")]
+    assert counted[0] == counted[1] and json.loads(counted[0])["steps"] == 4
+
+
+def test_training_costs_three_times_what_reading_costs(tiny):
+    config = tiny.model.config
+    reading = estimate_flops(config, Cost(prompt_tokens=192, num_prompts=3))
+    assert batch_flops(config, rows=3, width=64, num_learned=192) == pytest.approx(3 * reading)
+    ids, targets = torch.zeros(3, 64), torch.full((3, 64), IGNORED)
+    targets[0, :5] = 1
+    counted = CountedBatches(iter([(ids, targets)] * 2), config, IGNORED)
+    assert len(list(counted)) == counted.steps == 2 and counted.tokens == 384
+    assert counted.flops == pytest.approx(2 * batch_flops(config, 3, 64, 5))
+
+
+def test_a_length_trains_its_share_of_every_stage_and_adds_up_the_cost(tmp_path, monkeypatch):
+    trained = []
+
+    def base(folder, num_steps, seed):
+        trained.append(("base", num_steps, None))
+        write_flops(folder, "base", num_steps)
+
+    def further(before, folder, stage, num_steps, seed, num_drafts):
+        trained.append((stage, num_steps, num_drafts))
+        assert (before / "training.json").exists()
+        write_flops(folder, stage, num_steps)
+
+    def write_flops(folder, stage, steps):
+        content = {"steps": steps, "tokens": 10 * steps, "flops": 100.0 * steps}
+        (folder / f"{stage}.flops.json").write_text(json.dumps(content))
+
+    monkeypatch.setattr(lengths, "train_base", base)
+    monkeypatch.setattr(lengths, "train_further", further)
+    monkeypatch.setattr(lengths, "draft_flops", lambda folder, seed: 7.0)
+    for _ in range(2):  # the second time there is nothing left to do
+        lengths.train_length(tmp_path, Fraction(1, 10), seed=0)
+    assert trained == [
+        ("base", 600, None),
+        ("full", 100, 500),
+        ("final", 80, 500),
+        ("review", 100, 500),
+    ]
+    spent = json.loads((tmp_path / "review" / "training.json").read_text())
+    assert spent == {"steps": 880, "tokens": 8800, "flops": 88_007.0}
