@@ -2,7 +2,7 @@
 other.
 
     python ch07_combine/combine.py --way escalate --limit 50
-    python ch07_combine/combine.py --way "sample until sure" --lead 0.9 --n 32
+    python ch07_combine/combine.py --way "sample until sure" --lead 4 --n 32
 
 Each function takes a model and a problem and returns a `Solution` with everything that was sampled,
 and what all of it cost. study.py compares them at equal tokens.
@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 
 from ch03_best_of_n.best_of_n import best_answer, best_of_n
 from ch05_refine.critique import finds_nothing
@@ -31,6 +31,7 @@ from shared.evaluation.cli import (
 )
 from shared.evaluation.worked_examples import worked_examples
 from shared.grading.answers import final_answer
+from shared.grading.arithmetic import wrong_equations
 from shared.grading.voting import count_votes, winner
 from shared.rewards.interfaces import Scorer
 from shared.rewards.process_reward import ProcessRewardModel
@@ -40,7 +41,10 @@ from shared.scores import checked_scores
 PARAMS = SamplingParams(temperature=0.6, max_tokens=700)
 SEED_STEP = 1_000  # between the seeds of successive rounds, so that runs with seeds 0, 1, … differ
 
+CERTAIN = 0.99  # no score says more than that a sample is this certain to be right
+
 Technique = Callable[[LLM, Problem], Solution]
+Weigh = Callable[[Completion, float], float]  # a sample and its score -> the weight of its vote
 Ask = Callable[[str], list[dict[str, str]]]  # a question -> the chat messages that ask it
 
 
@@ -62,31 +66,66 @@ def agreement(votes: Mapping[str, float], num_samples: int) -> float:
     return max(votes.values(), default=0.0) / num_samples
 
 
+# --- What is a sample's vote worth? ---------------------------------------------------------------
+
+
+def as_scored(completion: Completion, score: float) -> float:
+    """The score itself."""
+    return score
+
+
+@lru_cache(maxsize=100_000)  # studies weigh the same samples again and again
+def has_wrong_equation(text: str) -> bool:
+    """Whether an equation of a solution does not hold."""
+    return bool(wrong_equations(text))
+
+
+def checked_odds(completion: Completion, score: float) -> float:
+    """Two verifiers in one weight: 0 where an equation is wrong, else the odds that a sample is
+    right, score / (1 - score). A score of 0.9 counts nine times as much as one of 0.5.
+
+    The score must be from 0 to 1, as a reward model's; above `CERTAIN` it counts no more.
+    """
+    if has_wrong_equation(completion.text):
+        return 0.0
+    return score / (1 - min(score, CERTAIN))
+
+
 # --- Escalation -----------------------------------------------------------------------------------
 
 
 def escalate(
-    llm: LLM, problem: Problem, *, stages: Mapping[str, Technique], enough: float
+    llm: LLM,
+    problem: Problem,
+    *,
+    stages: Mapping[str, Technique],
+    enough: float,
+    weigh: Weigh = as_scored,
 ) -> Solution:
     """Try techniques in turn, the cheapest first, until the weighted vote of all samples so far is
     decided: until one answer leads by `enough` (a cascade; Chen 2023, FrugalGPT).
 
-    Each stage must score its completions, as best-of-N and the searches do. Nothing is thrown
-    away: later stages add to the vote. Raises ValueError for no stages and for missing scores.
+    Each stage must score its completions, as best-of-N and the searches do; `weigh` turns a score
+    into the weight of a vote. Nothing is thrown away: later stages add to the vote.
+
+    Raises ValueError for no stages and for missing scores.
     """
     if not stages:
         raise ValueError("there must be at least one stage")
     completions: list[Completion] = []
     answers: list[str | None] = []
     scores: list[float] = []
+    weights: list[float] = []
     cost, trace = Cost(), []
     for name, technique in stages.items():
         solution = technique(llm, problem)
         completions += solution.completions
         answers += [final_answer(completion) for completion in solution.completions]
-        scores += checked_scores(solution.scores, f"the score of {name}", len(solution.completions))
+        new = checked_scores(solution.scores, f"the score of {name}", len(solution.completions))
+        scores += new
+        weights += [weigh(each, score) for each, score in zip(solution.completions, new)]
         cost += solution.cost
-        votes = count_votes(answers, scores, "the score")
+        votes = count_votes(answers, weights)
         trace.append({"stage": name, "votes": votes})
         if lead(votes) >= enough:
             break
@@ -102,6 +141,7 @@ def sample_until_sure(
     scorer: Scorer,
     enough: float = 1.0,
     batch: int = 1,
+    weigh: Weigh = as_scored,
 ) -> Solution:
     """Adaptive sampling with a verifier: draw `batch` at a time, at most n, until one answer leads
     the vote weighted by scores by `enough`.
@@ -118,7 +158,7 @@ def sample_until_sure(
         stages[f"samples {start + 1} to {start + size}"] = partial(
             best_of_n, n=size, params=own, scorer=scorer
         )
-    return escalate(llm, problem, stages=stages, enough=enough)
+    return escalate(llm, problem, stages=stages, enough=enough, weigh=weigh)
 
 
 # --- Vote, then refine ----------------------------------------------------------------------------
@@ -215,13 +255,26 @@ def several_prompts(
     return Solution(winner(votes), completions, cost, trace=[{"votes": votes}])
 
 
-def with_examples(source: str, count: int, seed: int = 0) -> Ask:
-    """A way to ask that first shows `count` solved problems; 0 is the plain question."""
-    shown = worked_examples(source, count, seed) if count else []
-    before = []
-    for question, solution in shown:
-        before += [*prompts.ask(question), {"role": "assistant", "content": solution}]
-    return lambda question: [*before, *prompts.ask(question)]
+@dataclass(frozen=True)
+class WithExamples:
+    """A way to ask that first shows `count` solved training problems; 0 is the plain question."""
+
+    source: str
+    count: int
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """For example "2 examples"; a run's settings record it."""
+        return f"{self.count} examples"
+
+    def __call__(self, question: str) -> list[dict[str, str]]:
+        """Raises ValueError for a source without worked solutions."""
+        shown = worked_examples(self.source, self.count, self.seed) if self.count else []
+        before = []
+        for example, solution in shown:
+            before += [*prompts.ask(example), {"role": "assistant", "content": solution}]
+        return [*before, *prompts.ask(question)]
 
 
 def vote_over_techniques(
@@ -243,7 +296,7 @@ def vote_over_techniques(
 
 # --- The command line -----------------------------------------------------------------------------
 
-ENOUGH = 1.0  # the default lead; study.py chooses it on dev problems
+ENOUGH = 4.0  # the default lead, in odds; study.py chooses it on dev problems
 WAYS = (
     "escalate",
     "sample until sure",
@@ -284,15 +337,16 @@ def combine(
     scorer, value = Reward(reward_model), reward_value(reward_model)
     stages = cascade_stages(params, scorer, value, n)
     if way == "escalate":
-        return escalate(llm, problem, stages=stages, enough=enough)
+        return escalate(llm, problem, stages=stages, enough=enough, weigh=checked_odds)
     if way == "sample until sure":
-        return sample_until_sure(llm, problem, n=n, params=params, scorer=scorer, enough=enough)
+        sure = {"scorer": scorer, "enough": enough, "weigh": checked_odds}
+        return sample_until_sure(llm, problem, n=n, params=params, **sure)
     if way == "vote, then refine":
         return vote_then_refine(llm, problem, n=max(1, n // 2), params=params)
     if way == "best of beams":
         return best_of_beams(llm, problem, n=max(1, n // 2), value=value)
     if way == "several prompts":
-        asks = [with_examples(source, count) for count in (0, 1, 2)]
+        asks = [WithExamples(source, count) for count in (0, 1, 2)]
         return several_prompts(llm, problem, asks=asks, n=max(len(asks), n), params=params)
     if way == "vote over techniques":
         return vote_over_techniques(llm, problem, techniques=stages)

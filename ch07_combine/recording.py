@@ -9,6 +9,9 @@ combinations as a model would.
 pool_0, pool_1    32 whole solutions per problem each, with the reward model's scores
 beam_8, beam_16   a beam search each, whose finished paths are kept with their scores
 greedy            a greedy chain of thought
+refined           4 samples that vote; where they disagree, revisions (`vote_then_refine`)
+prompts           16 samples, some after solved examples (`several_prompts`)
+two_beams         two searches of 8 (`best_of_beams`)
 """
 
 from __future__ import annotations
@@ -24,6 +27,12 @@ from ch04_rejection.quality import sample_and_score
 from ch06_search.search import beam_search
 from ch06_search.tree import PARAMS as STEPS
 from ch06_search.values import reward_value
+from ch07_combine.combine import (
+    WithExamples,
+    best_of_beams,
+    several_prompts,
+    vote_then_refine,
+)
 from ch07_combine.latency import timed
 from shared import LLM, SamplingParams
 from shared.errors import UserError, setting_up
@@ -37,6 +46,7 @@ PARAMS = SamplingParams(temperature=0.6, max_tokens=700)
 HALF = 32  # samples of one pool file
 NEXT_HALF = 1_000_000  # the seed of the second one, far from all seeds of a technique's rounds
 ROWS = 256  # samples that live at the same time, so that small machines can record
+ASKS = [WithExamples("word", count) for count in (0, 1, 2)]
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,9 @@ def parts(reward_model: ProcessRewardModel) -> dict[str, Part]:
         "greedy": Part(greedy, 1),
         "pool_1": Part(partial(sampled, params=replace(PARAMS, seed=NEXT_HALF)), HALF),
         "beam_16": Part(partial(searched, n=16), 16),
+        "refined": Part(partial(timed, technique=vote_then_refine, params=PARAMS), 4),
+        "prompts": Part(partial(timed, technique=several_prompts, params=PARAMS, asks=ASKS), 8),
+        "two_beams": Part(partial(timed, technique=best_of_beams, params=STEPS, value=value), 8),
     }
 
 
@@ -93,7 +106,7 @@ def record(
     return recorded
 
 
-PARTS = ("pool_0", "beam_8", "greedy", "pool_1", "beam_16")
+PARTS = ("pool_0", "beam_8", "greedy", "pool_1", "beam_16", "refined", "prompts", "two_beams")
 
 
 def main() -> None:

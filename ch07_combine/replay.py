@@ -22,12 +22,13 @@ from shared.errors import UserError
 from shared.evaluation.evaluate import load_evaluation
 from shared.evaluation.records import Record
 from shared.grading.answers import answers_match, final_answer
-from shared.rewards.interfaces import Scores
+from shared.rewards.interfaces import Scores, Verdicts
 from shared.rewards.scorers import reading_cost
+from shared.rewards.verifiers import is_well_formed
 from shared.scores import checked_scores
 
 POOLS = ("pool_0", "pool_1")
-SEARCHES = ("beam_8", "beam_16", "greedy")
+SEARCHES = ("greedy", "beam_8", "beam_16", "refined", "prompts", "two_beams")
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,25 @@ class NotedReward:
         noted = [solution.measures.get("reward") for solution in solutions]
         rewards = checked_scores(noted, "the recorded reward", len(solutions))
         return Scores(rewards, reading_cost(solutions))
+
+
+@dataclass(frozen=True)
+class NotedRewardAtLeast:
+    """The verifier of recorded samples: well formed, with a reward of at least `threshold`."""
+
+    threshold: float
+
+    @property
+    def name(self) -> str:
+        """For example "reward >= 0.85"."""
+        return f"reward >= {self.threshold:g}"
+
+    def verify(self, llm: object, question: str, solutions: Sequence[Completion]) -> Verdicts:
+        """It costs what `NotedReward` costs."""
+        rewards, cost = NotedReward().score(llm, question, solutions)
+        reached = [reward >= self.threshold for reward in rewards]
+        well_formed = map(is_well_formed, solutions)
+        return Verdicts([ok and enough for ok, enough in zip(well_formed, reached)], cost)
 
 
 class Replay(StepCounter):

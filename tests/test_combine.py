@@ -75,6 +75,19 @@ def test_samples_without_an_answer_count_in_the_agreement():
     assert combine.agreement({}, 4) == 0
 
 
+# --- The weight of a vote -------------------------------------------------------------------------
+
+
+def test_checked_odds_are_odds_unless_an_equation_is_wrong():
+    odds = combine.checked_odds
+    assert odds(sample("1"), 0.5) == 1 and odds(sample("1"), 0.9) == pytest.approx(9)
+    assert odds(sample("1"), 0.0) == 0
+    assert odds(sample("1"), 1.0) == pytest.approx(100)  # no division by zero
+    wrong = replace(sample("1"), text="1+1=3\nThe answer is \\boxed{3}.")
+    assert odds(wrong, 0.9) == 0
+    assert combine.as_scored(wrong, 0.9) == 0.9
+
+
 # --- Escalation -----------------------------------------------------------------------------------
 
 
@@ -98,6 +111,15 @@ def test_a_rival_takes_from_the_lead_and_earlier_stages_keep_their_votes():
     solution = combine.escalate(None, PROBLEM, stages=stages, enough=0.7)
     assert solution.answer == "1" and len(solution.trace) == 3  # 0.8 to 0.5: never decided
     assert solution.trace[-1]["votes"] == {"1": pytest.approx(0.8), "2": 0.5}
+
+
+def test_weights_decide_when_it_stops_and_who_wins_but_the_scores_stay():
+    stages = {"a": fixed("1", 0.6), "b": fixed("1", 0.6), "c": fixed("2", 0.9)}
+    plain = combine.escalate(None, PROBLEM, stages=stages, enough=5)
+    odds = combine.escalate(None, PROBLEM, stages=stages, enough=5, weigh=combine.checked_odds)
+    assert (plain.answer, odds.answer) == ("1", "2")
+    assert odds.scores == plain.scores == [0.6, 0.6, 0.9]
+    assert odds.trace[-1]["votes"] == {"1": pytest.approx(3), "2": pytest.approx(9)}
 
 
 def test_escalation_refuses_no_stages_and_missing_scores():
@@ -230,8 +252,8 @@ def test_samples_are_shared_out_among_the_prompts():
 
 
 def test_examples_are_solved_before_the_question():
-    assert combine.with_examples("word", 0)(PROBLEM.question) == ASKED
-    messages = combine.with_examples("word", 2)(PROBLEM.question)
+    assert combine.WithExamples("word", 0)(PROBLEM.question) == ASKED
+    messages = combine.WithExamples("word", 2)(PROBLEM.question)
     assert [m["role"] for m in messages] == ["user", "assistant"] * 2 + ["user"]
     assert messages[-1:] == ASKED and "\\boxed" in messages[1]["content"]
 
