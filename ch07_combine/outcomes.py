@@ -7,6 +7,7 @@ takes. The comparisons of `study.py` and the policies of `policy.py` are made of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -15,7 +16,12 @@ from statistics import mean
 from ch02_self_consistency.self_consistency import adaptive_consistency, self_consistency
 from ch03_best_of_n.best_of_n import best_of_n, weighted_answer
 from ch04_rejection.rejection import rejection_sampling
-from ch07_combine.combine import escalate, sample_until_sure
+from ch07_combine.combine import (
+    checked_odds,
+    escalate,
+    sample_until_sure,
+    vote_over_techniques,
+)
 from ch07_combine.replay import (
     NotedReward,
     NotedRewardAtLeast,
@@ -28,9 +34,17 @@ from shared.grading.answers import answers_match
 
 PARAMS = SamplingParams(temperature=0.6, max_tokens=700)
 ORDERS = 5  # random orders of the samples in which a technique is replayed
-LEADS = (0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0, 1.2, 1.5, 2.0, 3.0)
+REWARD_LEADS = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 3.0)
+ODDS_LEADS = (0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 14.0, 20.0, 30.0)
 SURE = (0.6, 0.8, 0.9, 0.95, 0.99)  # thresholds of adaptive consistency
 ACCEPTED = (0.5, 0.7, 0.8, 0.85, 0.9, 0.95)  # of rejection sampling: the reward of a sample
+VOTE, WEIGHTED, ODDS = "vote", "weighted best", "checked odds"
+SHOWN = {"greedy": "greedy", "beam_8": "beam search of 8", "beam_16": "beam search of 16"}
+COMBINED = {  # parts of recording.py that are combinations themselves
+    "refined": "vote of 4, then refine",
+    "prompts": "vote of 16 over 3 prompts",
+    "two_beams": "best path of two beam searches",
+}
 
 
 @dataclass(frozen=True)
@@ -99,21 +113,27 @@ def replay_once(
 
 
 def sizes(most: int) -> list[int]:
-    """1, 2, 4, ... up to `most`."""
-    return [2**k for k in range(most.bit_length())]
+    """1, 2, 3, 4, 6, 8, 12, 16, ... up to `most`."""
+    both = {2**k for k in range(10)} | {3 * 2**k for k in range(10)}
+    return sorted(n for n in both if n <= most)
 
 
 def single_techniques(recorded: list[Recorded]) -> dict[str, Callable[..., Solution]]:
     """The techniques of the earlier chapters, as far as they were recorded, by name and size."""
-    most, scorer = len(recorded[0].samples), NotedReward()
+    scorer = NotedReward()
     vote = partial(self_consistency, params=PARAMS)
-    weighted = partial(best_of_n, params=PARAMS, scorer=scorer, choose=weighted_answer)
-    known = {}
-    for name in recorded[0].searches:
-        shown = "greedy" if name == "greedy" else name.replace("beam_", "beam search of ")
-        known[shown] = partial(recorded_search, name=name)
-    known |= {f"vote of {n}": partial(vote, n=n) for n in sizes(most)}
-    known |= {f"weighted best of {n}": partial(weighted, n=n) for n in sizes(most)}
+    best = partial(best_of_n, params=PARAMS, scorer=scorer)
+    known = {
+        shown: partial(recorded_search, name=name)
+        for name, shown in SHOWN.items()
+        if name in recorded[0].searches
+    }
+    for n in sizes(len(recorded[0].samples)):
+        known[f"{VOTE} of {n}"] = partial(vote, n=n)
+        known[f"{WEIGHTED} of {n}"] = partial(best, n=n, choose=weighted_answer)
+        known[f"{ODDS} of {n}"] = partial(
+            escalate, stages={"all": partial(best, n=n)}, enough=math.inf, weigh=checked_odds
+        )
     return known
 
 
@@ -122,39 +142,59 @@ def families(recorded: list[Recorded]) -> dict[str, dict[float, Callable[..., So
     most, scorer = len(recorded[0].samples), NotedReward()
     adaptive = partial(adaptive_consistency, n=most, params=PARAMS, batch=1)
     rejecting = partial(rejection_sampling, n=most, params=PARAMS)
-    until_sure = partial(sample_until_sure, n=most, params=PARAMS, scorer=scorer)
+    by_reward = partial(sample_until_sure, n=most, params=PARAMS, scorer=scorer)
+    until_sure = partial(by_reward, weigh=checked_odds)
     known = {
         "adaptive consistency": {sure: partial(adaptive, threshold=sure) for sure in SURE},
         "rejection sampling": {
             least: partial(rejecting, verifier=NotedRewardAtLeast(least)) for least in ACCEPTED
         },
-        "sample until sure": {lead: partial(until_sure, enough=lead) for lead in LEADS},
-        "in batches of 4": {lead: partial(until_sure, enough=lead, batch=4) for lead in LEADS},
+        "sample until sure, by reward": {
+            lead: partial(by_reward, enough=lead) for lead in REWARD_LEADS
+        },
+        "sample until sure": {lead: partial(until_sure, enough=lead) for lead in ODDS_LEADS},
+        "sample until sure, 4 at a time": {
+            lead: partial(until_sure, enough=lead, batch=4) for lead in ODDS_LEADS
+        },
+        "escalate": escalations(cascade(most, with_search=False)),
     }
-    stages = cascade(most, with_search=False)
-    known["escalate: 1, 3, 12, all"] = escalations(stages)
     if "beam_8" in recorded[0].searches:
-        known["escalate: 1, 3, search, all"] = escalations(cascade(most, with_search=True))
+        known["escalate with search"] = escalations(cascade(most, with_search=True))
     return known
 
 
 def escalations(stages: dict[str, Callable[..., Solution]]) -> dict[float, Callable[..., Solution]]:
     """A cascade with every lead."""
-    return {lead: partial(escalate, stages=stages, enough=lead) for lead in LEADS}
+    options = {"stages": stages, "weigh": checked_odds}
+    return {lead: partial(escalate, enough=lead, **options) for lead in ODDS_LEADS}
 
 
 def cascade(most: int, with_search: bool) -> dict[str, Callable[..., Solution]]:
-    """Stages of recorded samples: one, three more, then a search or twelve more, then all."""
+    """Stages of recorded samples: one, three more, a search or twelve more, then all."""
     sampled = partial(best_of_n, params=PARAMS, scorer=NotedReward())
     first = {"one sample": partial(sampled, n=1), "three more": partial(sampled, n=3)}
     if with_search:
-        last = {"all": partial(sampled, n=most - 4)}
-        return first | {"beam search": partial(recorded_search, name="beam_8")} | last
-    return first | {"twelve more": partial(sampled, n=12), "all": partial(sampled, n=most - 16)}
+        search = {"beam search": partial(recorded_search, name="beam_8")}
+        return first | search | {"all samples": partial(sampled, n=most - 4)}
+    return first | {
+        "twelve more": partial(sampled, n=12),
+        "all samples": partial(sampled, n=most - 16),
+    }
 
 
-def over_techniques(recorded: list[Recorded]) -> dict[str, Callable[..., Solution]]:
-    """Techniques that might vote with each other at about the tokens of a vote of 16."""
-    singles = single_techniques(recorded)
-    names = ("greedy", "vote of 4", "weighted best of 4", "beam search of 8")
-    return {name: singles[name] for name in names if name in singles}
+def other_combinations(recorded: list[Recorded]) -> dict[str, Callable[..., Solution]]:
+    """Combinations without a threshold, as far as what they need was recorded."""
+    singles, known = single_techniques(recorded), {}
+    names = (SHOWN["greedy"], f"{VOTE} of 4", f"{WEIGHTED} of 4", SHOWN["beam_8"])
+    if all(name in singles for name in names):
+        voters = {name: singles[name] for name in names}
+        known["vote over techniques"] = partial(vote_over_techniques, techniques=voters)
+    for name, shown in COMBINED.items():
+        if name in recorded[0].searches:
+            known[shown] = partial(recorded_search, name=name)
+    if "two_beams" in recorded[0].searches:
+        stages = {"beams": partial(recorded_search, name="two_beams")}
+        known["two beam searches, checked odds"] = partial(
+            escalate, stages=stages, enough=math.inf, weigh=checked_odds
+        )
+    return known
