@@ -139,10 +139,11 @@ def plot_policies(content: dict) -> Figure:
         if points:
             axes.plot(*zip(*points), "-", marker="o", ms=4, color=COLORS[name])
             ends[label] = points[-1], COLORS[name]
+    end = max(x for (x, _), _ in ends.values())
     place = 0.0
-    for label, ((x, y), color) in sorted(ends.items(), key=lambda item: item[1][0][1]):
+    for label, ((_, y), color) in sorted(ends.items(), key=lambda item: item[1][0][1]):
         place = max(place + 0.035, y)
-        axes.text(x * 1.08, place, label, color=color, va="center", fontsize=9)
+        axes.text(end * 1.08, place, label, color=color, va="center", fontsize=9)
     axes.set_xscale("log")
     left, right = axes.get_xlim()
     axes.set_xlim(left, right * 3)
@@ -165,6 +166,7 @@ def plot_map(content: dict) -> Figure:
         color = COLORS[family or count]
         axes.add_patch(Rectangle((x, y), 1, 1, facecolor=color, alpha=0.35, edgecolor="white"))
         words = f"{family}\nof {count}" if family else count
+        words = "one sample" if cell["name"] == "vote of 1" else words
         text = f"{words}\n{cell['accuracy']:.0%}"
         axes.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=8)
     axes.set(xlim=(0, len(budgets)), ylim=(0, bins[-1] + 1))

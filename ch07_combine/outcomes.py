@@ -172,14 +172,13 @@ def escalations(stages: dict[str, Callable[..., Solution]]) -> dict[float, Calla
 def cascade(most: int, with_search: bool) -> dict[str, Callable[..., Solution]]:
     """Stages of recorded samples: one, three more, a search or twelve more, then all."""
     sampled = partial(best_of_n, params=PARAMS, scorer=NotedReward())
-    first = {"one sample": partial(sampled, n=1), "three more": partial(sampled, n=3)}
+    stages = {"one sample": partial(sampled, n=1), "three more": partial(sampled, n=3)}
     if with_search:
-        search = {"beam search": partial(recorded_search, name="beam_8")}
-        return first | search | {"all samples": partial(sampled, n=most - 4)}
-    return first | {
-        "twelve more": partial(sampled, n=12),
-        "all samples": partial(sampled, n=most - 16),
-    }
+        stages["beam search"] = partial(recorded_search, name="beam_8")
+    else:
+        stages["twelve more"] = partial(sampled, n=12)
+    left = most - (4 if with_search else 16)
+    return stages | ({"all samples": partial(sampled, n=left)} if left else {})
 
 
 def other_combinations(recorded: list[Recorded]) -> dict[str, Callable[..., Solution]]:

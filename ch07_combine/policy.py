@@ -29,7 +29,7 @@ from shared.grading.voting import count_votes
 FIRST = 4  # samples from which difficulty is predicted
 NUM_BINS = 5
 ORACLE, AGREEMENT, REWARD = "pass rate", "agreement", "reward"
-PRICES = np.concatenate([[0.0], np.geomspace(1e-7, 1e-2, 200)])  # of a token, in accuracy
+PRICES = np.concatenate([[0.0], np.geomspace(1e-7, 1, 300)])  # of a token, in accuracy
 
 
 @dataclass(frozen=True)
@@ -146,9 +146,14 @@ def best_within(right: np.ndarray, tokens: np.ndarray, budget: float) -> int | N
 def same_budget(
     right: np.ndarray, tokens: np.ndarray, bins: np.ndarray, budget: float
 ) -> dict[int, int | None]:
-    """The best technique for each bin, where each bin has the same budget: bin -> arm."""
+    """The best technique for each bin, where each bin has the same budget: bin -> arm.
+
+    What a technique costs is its mean over all cases, so that a bin of long problems may take as
+    many samples as the others.
+    """
+    cost = np.broadcast_to(tokens.mean(axis=1, keepdims=True), tokens.shape)
     numbers = sorted({*bins.tolist()})
-    return {b: best_within(right[:, bins == b], tokens[:, bins == b], budget) for b in numbers}
+    return {b: best_within(right[:, bins == b], cost[:, bins == b], budget) for b in numbers}
 
 
 def shared_budget(

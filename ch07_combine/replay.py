@@ -11,6 +11,7 @@ have given, and thousands of variants cost no tokens. What was not recorded goes
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +20,7 @@ from pathlib import Path
 from ch07_combine.latency import StepCounter
 from shared import LLM, Completion, Cost, Problem, RequestOutput, SamplingParams, Solution, prompts
 from shared.errors import UserError
-from shared.evaluation.evaluate import load_evaluation
-from shared.evaluation.records import Record
+from shared.evaluation.records import Record, read_records
 from shared.grading.answers import answers_match, final_answer
 from shared.rewards.interfaces import Scores, Verdicts
 from shared.rewards.scorers import reading_cost
@@ -47,27 +47,35 @@ class Recorded:
     pass_rate: float
 
 
-def read_recording(folder: Path, split: str) -> list[Recorded]:
-    """What `recording.py` wrote for a split, problem by problem; parts that are missing are left
-    out. Raises UserError without a pool, and what `load_evaluation` raises."""
-    parts = {
-        name: load_evaluation(path).records
-        for name in (*POOLS, *SEARCHES)
-        if (path := folder / f"{split}_{name}.jsonl").exists()
-    }
-    if "pool_0" not in parts:
+def read_recording(
+    folder: Path, split: str, names: Sequence[str] = (*POOLS, *SEARCHES)
+) -> list[Recorded]:
+    """What `recording.py` wrote for a split, problem by problem; parts without a file are left out.
+
+    If a part is unfinished, only the first problems are used that all parts have without a gap.
+    Raises UserError where "pool_0" has no problem, and what `read_records` raises.
+    """
+    files = {name: folder / f"{split}_{name}.jsonl" for name in names}
+    parts = {name: first_records(path) for name, path in files.items() if path.exists()}
+    count = min(map(len, parts.values()), default=0)
+    if "pool_0" not in parts or not count:
         raise UserError(f"there is no recording of the split {split} in {folder}: see recording.py")
     pools = [parts[name] for name in POOLS if name in parts]
     recorded = []
-    for i, first in enumerate(pools[0]):
+    for i, first in enumerate(pools[0][:count]):
         samples = [completion_of(each) for pool in pools for each in pool[i].completions]
         answers = [final_answer(sample) for sample in samples]
         pass_rate = sum(answers_match(answer, first.gold) for answer in answers) / len(answers)
         searches = {name: parts[name][i] for name in SEARCHES if name in parts}
         problem = Problem(first.question, first.gold, first.id)
-        tokens = first.prompt_tokens // first.num_prompts
-        recorded.append(Recorded(problem, tokens, samples, searches, pass_rate))
+        recorded.append(Recorded(problem, first.prompt_tokens, samples, searches, pass_rate))
     return recorded
+
+
+def first_records(path: Path) -> list[Record]:
+    """The records of the first problems, up to the first one that is missing or failed."""
+    known = {record.index: record for record in read_records(path) if record.error is None}
+    return [known[i] for i in itertools.takewhile(known.__contains__, itertools.count())]
 
 
 def completion_of(record: dict) -> Completion:

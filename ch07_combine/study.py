@@ -32,7 +32,7 @@ from ch07_combine.outcomes import (
     single_techniques,
 )
 from ch07_combine.policy import arms_of, cases_of, study_policies
-from ch07_combine.replay import Recorded, read_recording
+from ch07_combine.replay import POOLS, SEARCHES, Recorded, read_recording
 from ch07_combine.tables import write_tables
 from shared.errors import setting_up
 from shared.evaluation.cli import HelpFormatter, friendly_errors
@@ -44,6 +44,7 @@ CHAPTER = Path(__file__).parent
 BUDGETS = {"a quarter": 0.25, "a half": 0.5, "all": 1.0}  # shares of the tokens of REFERENCE
 REFERENCE = "vote of 16"
 GOAL = 0.92
+SLACK = 1.02  # for the samples of an order are not all equally long
 POLICY_SIZES = (1, 2, 4, 6, 8, 12, 16, 24, 32)  # budgets of the policies, in samples
 FIGURES = {
     "combine": {"": plot_frontier},
@@ -209,6 +210,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--records", type=Path, default=Path("runs/combine"), metavar="DIR", help="recordings")
+    add("--parts", nargs="+", default=[*POOLS, *SEARCHES], help="parts of the recordings to use")
     add("--orders", type=int, default=ORDERS, help="random orders in which samples are replayed")
     add("--tables", action="store_true", help="only make RESULTS.md and the figures again")
     add("--chapter", type=Path, default=CHAPTER, metavar="DIR", help="folder to write to")
@@ -221,7 +223,9 @@ def main() -> None:
     with friendly_errors():
         if not args.tables:
             with setting_up():
-                dev, test = (read_recording(args.records, split) for split in ("dev", "test"))
+                dev, test = (
+                    read_recording(args.records, split, args.parts) for split in ("dev", "test")
+                )
             content = study(dev, test, args.orders)
             save_result(args.chapter, "combine", content)
             save_result(args.chapter, "policy", policies(dev, test, args.orders))
@@ -234,8 +238,9 @@ def policies(dev: list[Recorded], test: list[Recorded], orders: int) -> dict:
     arms = arms_of(test)
     arms = {name: how for name, how in arms.items() if name in arms_of(dev)}
     cases = [cases_of(recorded, arms, orders) for recorded in (dev, test)]
-    tokens = cases[0].tokens[cases[0].arms.index(f"{VOTE} of 1")].mean()
-    budgets = [n * tokens for n in POLICY_SIZES if n <= len(dev[0].samples)]
+    lengths = [len(sample.token_ids) for each in dev for sample in each.samples]
+    most = min(len(dev[0].samples), len(test[0].samples))
+    budgets = [SLACK * n * mean(lengths) for n in POLICY_SIZES if n <= most]
     content = study_policies(*cases, budgets)
     return content | {"settings": settings(dev, test, orders)}
 

@@ -66,15 +66,15 @@ def combinations_section(content: dict) -> str:
 
 
 CHOSEN = (
-    "Combinations. *Budget*: the share of the tokens of a vote of 16 within which the threshold was "
-    "chosen. The last four columns are differences in accuracy: to a vote of 16, and to each rival "
-    "with as many tokens (interpolated between two numbers of samples)."
+    "Combinations. *Budget*: the share of the tokens of a vote of 16 that the threshold had to "
+    "keep on dev problems. The last four columns are differences in accuracy: to a vote of 16, and "
+    "to each rival with as many tokens (interpolated between two numbers of samples)."
 )
 
 
 def shown(content: dict) -> list[dict]:
     """The techniques alone, without the in-between sizes."""
-    skipped = tuple(f" of {n}" for n in (3, 6, 12, 24, 48))
+    skipped = (*(f" of {n}" for n in (3, 6, 12, 24, 48)), f"{RIVALS[1]} of 1", f"{RIVALS[2]} of 1")
     return [row for row in content["singles"] if not row["name"].endswith(skipped)]
 
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scripts import start_script
 
 from ch03_best_of_n.best_of_n import weighted_answer
-from ch07_combine import combine, knobs
+from ch07_combine import combine, knobs, outcomes, policy, study
 from ch07_combine.latency import Clock, timed
-from ch07_combine.replay import NotedReward, Recorded, Replay, recorded_search
+from ch07_combine.replay import (
+    NotedReward,
+    NotedRewardAtLeast,
+    Recorded,
+    Replay,
+    read_recording,
+    recorded_search,
+)
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, Solution, prompts
 from shared.errors import UserError
 from shared.evaluation.records import Record
@@ -307,6 +316,15 @@ def test_a_replay_gives_each_recorded_sample_once_in_an_order_of_its_own():
         llm.chat(ASKED, SamplingParams(n=1))
 
 
+def test_recorded_rewards_verify_well_formed_samples():
+    verifier = NotedRewardAtLeast(0.8)
+    samples = [sample("1", 0.8), sample("1", 0.79), sample(None, 0.9)]
+    accepted, cost = verifier.verify(None, "?", samples)
+    assert accepted == [True, False, False] and cost.scored_tokens == 30
+    with pytest.raises(ValueError, match="recorded reward"):
+        verifier.verify(None, "?", [replace(sample("1"), measures={})])
+
+
 def test_what_was_not_recorded_goes_to_the_live_model():
     other, greedy = [{"role": "user", "content": "Why?"}], SamplingParams(temperature=0)
     llm = Replay(recorded(sample("1")), live=Scripted(sample("8"), sample("9")))
@@ -388,3 +406,140 @@ def test_the_knobs_are_measured_and_drawn(tmp_path):
         assert (one["n"], two["n"]) == (1, 2) and one["flops"] < two["flops"] < 2 * one["flops"]
         assert model["greedy"]["n"] == 1 and 0 <= model["greedy"]["accuracy"] <= 1
     assert (tmp_path / "out/results/knobs.png").read_bytes().startswith(b"\x89PNG")
+
+
+# --- The compute-optimal choice -------------------------------------------------------------------
+
+RIGHT = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]], dtype=float)  # [arms, cases]
+TOKENS = np.array([[1, 1, 1, 1], [4, 4, 4, 4], [10, 10, 10, 10]], dtype=float)
+HARD = np.array([1, 1, 0, 0])  # bin 0 holds the hard cases
+
+
+def test_the_best_technique_within_a_budget_and_ties_go_to_the_cheaper():
+    assert policy.best_within(RIGHT, TOKENS, 0.5) is None
+    assert [policy.best_within(RIGHT, TOKENS, budget) for budget in (1, 4, 9, 10)] == [0, 1, 1, 2]
+    assert policy.best_within(RIGHT[:, :2], TOKENS[:, :2], 10) == 0  # all are right there
+
+
+def test_each_bin_with_the_same_budget():
+    assert policy.same_budget(RIGHT, TOKENS, HARD, 4) == {0: 1, 1: 0}
+    assert policy.same_budget(RIGHT, TOKENS, HARD, 10) == {0: 2, 1: 0}
+    longer = TOKENS * [[1, 1, 1.5, 1.5]]  # prices are means over all cases
+    assert policy.same_budget(RIGHT, longer, HARD, 5) == {0: 1, 1: 0}
+
+
+def test_what_easy_problems_leave_goes_to_hard_ones():
+    assert policy.shared_budget(RIGHT, TOKENS, HARD, 5.5) == {0: 2, 1: 0}
+    assert policy.shared_budget(RIGHT, TOKENS, HARD, 2.5) == {0: 1, 1: 0}
+    assert policy.shared_budget(RIGHT, TOKENS, HARD, 1) == {0: 0, 1: 0}
+    assert policy.shared_budget(RIGHT, TOKENS, HARD, 0.9) is None
+
+
+def test_a_policy_is_followed_and_empty_bins_take_the_nearest():
+    right, tokens = policy.follow(RIGHT, TOKENS, np.array([0, 3, 0, 5]), {0: 2, 3: 0})
+    assert right.tolist() == [1, 1, 1, 0] and tokens.tolist() == [10, 1, 10, 1]
+
+
+def test_bins_are_about_equally_full_and_equal_values_stay_together():
+    feature = np.arange(10.0)
+    assert np.bincount(policy.bins_of(feature, policy.edges_of(feature))).tolist() == [2] * 5
+    lumpy = np.array([0.25] * 6 + [0.5] + [1.0] * 3)
+    bins = policy.bins_of(lumpy, policy.edges_of(lumpy))
+    assert len({*bins[:6].tolist()}) == 1 and len({*bins[7:].tolist()}) == 1
+    assert (np.diff(bins) >= 0).all()
+
+
+def test_a_prediction_costs_the_first_samples_unless_they_are_used_again():
+    cases = policy.Cases(
+        ["one sample", "vote of 8", "greedy"],
+        right=np.zeros((3, 2)),
+        tokens=np.array([[10, 20], [90, 80], [30, 30]]),
+        first=np.array([40, 50]),
+        samples=np.array([True, True, False]),
+        features={},
+        orders=1,
+    )
+    assert cases.priced(policy.ORACLE).tolist() == cases.tokens.tolist()
+    assert cases.priced(policy.REWARD).tolist() == [[40, 50], [90, 80], [70, 80]]
+
+
+# --- The study ------------------------------------------------------------------------------------
+
+
+def outcome(name, *right, tokens):
+    many = [float(tokens)] * len(right)
+    return outcomes.Outcome(name, [float(r) for r in right], many, many, many, many)
+
+
+def test_the_threshold_is_the_best_within_the_budget():
+    sweep = {
+        1.0: outcome("a", 1, 0, 0, tokens=10),
+        2.0: outcome("a", 1, 1, 0, tokens=30),
+        3.0: outcome("a", 1, 1, 0, tokens=20),
+        4.0: outcome("a", 1, 1, 1, tokens=50),
+    }
+    budgets = (5, 10, 40, 50)
+    assert [study.choose_threshold(sweep, budget) for budget in budgets] == [None, 1, 3, 4]
+
+
+def test_a_rival_at_equal_tokens_lies_between_two_sizes():
+    curve = [outcome("a", 0, 1, tokens=10), outcome("a", 1, 1, tokens=30)]
+    assert study.at_tokens(curve, 15) == [0.25, 1]
+    assert study.at_tokens(curve, 10) == [0, 1] and study.at_tokens(curve, 30) == [1, 1]
+    assert study.at_tokens(curve, 9) is None and study.at_tokens(curve, 31) is None
+
+
+def write_recording(folder: Path, split: str, count: int, gap: int | None = None) -> None:
+    """A recording of `count` problems whose samples are right as often as their number says."""
+    for name in ("pool_0", "beam_8", "greedy"):
+        records = []
+        for i in range(count):
+            record = Record(i, f"{split}/{i}", f"{i}?", "1")
+            rng = random.Random(f"{split}/{i}/{name}")
+            draws = 1 if name == "greedy" else 16
+            right = [rng.random() < (i + 1) / count for _ in range(draws)]
+            drawn = [sample(str(int(r)), 0.3 + 0.5 * r * rng.random()) for r in right]
+            spent = Cost(prompt_tokens=7, generated_tokens=10 * draws, num_prompts=1)
+            scores = [each.measures["reward"] for each in drawn]
+            found = Solution(str(int(right[0])), drawn, spent, scores)
+            found.trace.append({"sequential_steps": 10, "requests": 1})
+            record.fill_in(found)
+            record.correct = right[0]
+            if i != gap or name != "greedy":
+                records.append(json.dumps(vars(record)))
+        (folder / f"{split}_{name}.jsonl").write_text("\n".join(records) + "\n")
+
+
+def test_only_problems_that_all_parts_have_are_used(tmp_path):
+    write_recording(tmp_path, "test", count=6, gap=4)
+    recorded = read_recording(tmp_path, "test")
+    assert [each.problem.id for each in recorded] == [f"test/{i}" for i in range(4)]
+    assert len(read_recording(tmp_path, "test", ["pool_0", "beam_8"])) == 6
+    assert recorded[0].searches.keys() == {"greedy", "beam_8"}
+    assert len(recorded[0].samples) == 16 and recorded[0].prompt_tokens == 7
+    with pytest.raises(UserError, match="no recording of the split dev"):
+        read_recording(tmp_path, "dev")
+
+
+def test_the_study_writes_tables_and_figures(tmp_path, monkeypatch, capsys):
+    for split in ("dev", "test"):
+        write_recording(tmp_path, split, count=10)
+    words = ["study.py", "--records", str(tmp_path), "--chapter", str(tmp_path), "--orders", "2"]
+    monkeypatch.setattr("sys.argv", words)
+    study.main()
+    content = json.loads((tmp_path / "results/combine.json").read_text())
+    reference = content["goals"]["reference"]
+    assert reference["tokens_per_problem"] == 160 and reference["requests_per_problem"] == 1
+    for row in content["chosen"]:
+        assert row["dev_tokens"] <= 160 * study.BUDGETS[row["budget"]]
+        assert (
+            row["tokens_per_problem"] <= 16 * 10 + 160
+        )  # never more than all samples and a search
+    assert {row["name"] for row in content["others"]} == {"vote over techniques"}
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert "The two goals" in page and "hardest" in page
+    for name in ("combine", "policy", "policy_map"):
+        assert (tmp_path / f"results/{name}.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr("sys.argv", [*words, "--tables"])
+    study.main()
+    assert (tmp_path / "RESULTS.md").read_text() == page
