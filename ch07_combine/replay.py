@@ -61,15 +61,23 @@ def read_recording(
     if "pool_0" not in parts or not count:
         raise UserError(f"there is no recording of the split {split} in {folder}: see recording.py")
     pools = [parts[name] for name in POOLS if name in parts]
-    recorded = []
-    for i, first in enumerate(pools[0][:count]):
-        samples = [completion_of(each) for pool in pools for each in pool[i].completions]
-        answers = [final_answer(sample) for sample in samples]
-        pass_rate = sum(answers_match(answer, first.gold) for answer in answers) / len(answers)
-        searches = {name: parts[name][i] for name in SEARCHES if name in parts}
-        problem = Problem(first.question, first.gold, first.id)
-        recorded.append(Recorded(problem, first.prompt_tokens, samples, searches, pass_rate))
-    return recorded
+    return [
+        recorded_problem(
+            [pool[i] for pool in pools],
+            {name: parts[name][i] for name in SEARCHES if name in parts},
+        )
+        for i in range(count)
+    ]
+
+
+def recorded_problem(pools: Sequence[Record], searches: dict[str, Record]) -> Recorded:
+    """One problem from the records of its samples, and of other techniques by name."""
+    first = pools[0]
+    samples = [completion_of(each) for record in pools for each in record.completions]
+    answers = [final_answer(sample) for sample in samples]
+    pass_rate = sum(answers_match(answer, first.gold) for answer in answers) / len(answers)
+    problem = Problem(first.question, first.gold, first.id)
+    return Recorded(problem, first.prompt_tokens, samples, searches, pass_rate)
 
 
 def first_records(path: Path) -> list[Record]:
