@@ -35,7 +35,7 @@ from shared.grading.answers import answers_match
 PARAMS = SamplingParams(temperature=0.6, max_tokens=700)
 ORDERS = 5  # random orders of the samples in which a technique is replayed
 REWARD_LEADS = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 3.0)
-ODDS_LEADS = (0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 14.0, 20.0, 30.0)
+ODDS_LEADS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 14.0, 20.0)
 SURE = (0.6, 0.8, 0.9, 0.95, 0.99)  # thresholds of adaptive consistency
 ACCEPTED = (0.5, 0.7, 0.8, 0.85, 0.9, 0.95)  # of rejection sampling: the reward of a sample
 VOTE, WEIGHTED, ODDS = "vote", "weighted best", "checked odds"

@@ -12,7 +12,7 @@ def checked(score: float, source: str) -> float:
     Whoever compares, sorts or adds up scores checks them first. No comparison with NaN is true, so
     `max` and `sorted` would return whatever stands first, without a word.
     """
-    if not isinstance(score, SupportsFloat) or not math.isfinite(score):
+    if not isinstance(score, (float, SupportsFloat)) or not math.isfinite(score):
         raise ValueError(f"{source} is {score}, but a score must be a finite number")
     return float(score)
 
