@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from shared.evaluation.plots import accuracy_axis
 
@@ -35,6 +36,10 @@ CURVES = (
     "escalate",
     "escalate with search",
 )
+TITLES = {
+    "tokens_per_problem": "generated tokens per problem",
+    "steps_per_problem": "tokens generated one after another (waiting)",
+}
 
 
 def family_of(name: str) -> str:
@@ -94,7 +99,7 @@ def plot_frontier(content: dict) -> Figure:
                 textcoords="offset points",
                 fontsize=8,
             )
-        axes.set_xscale("log")
+        log_axis(axes, TITLES[key])
         accuracy_axis(axes)
         axes.set_ylim(0.4, 1)
     reference = content["goals"]["reference"]
@@ -103,12 +108,19 @@ def plot_frontier(content: dict) -> Figure:
     both[0].annotate(
         "vote of 16", (x, y), xytext=(8, -12), textcoords="offset points", color=COLORS["vote"]
     )
-    both[0].set_xlabel("generated tokens per problem")
-    both[1].set_xlabel("tokens generated one after another (waiting)")
     both[1].set_ylabel("")
     handles, names = both[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncol=5, fontsize=8)
     return figure
+
+
+def log_axis(axes: Axes, label: str) -> None:
+    """A logarithmic x axis with the numbers 1, 2, 5, 10, ... written out."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(label)
 
 
 def draw_line(axes: Axes, rows: list[dict], key: str, name: str, style: str) -> None:
@@ -123,12 +135,15 @@ def draw_line(axes: Axes, rows: list[dict], key: str, name: str, style: str) -> 
 
 
 def plot_policies(content: dict) -> Figure:
-    """Accuracy against tokens: the best single technique for each budget, and the policies; from
-    results/policy.json."""
+    """Accuracy against tokens: the best single technique for each budget, the policies, and
+    sampling until sure, which decides as it goes; from results/policy.json."""
     figure, axes = plt.subplots(figsize=(7.5, 4.6))
     single = [(row["single"]["tokens"], row["single"]["accuracy"]) for row in content["rows"]]
     axes.plot(*zip(*sorted(single)), "--", marker="o", ms=4, color=COLORS["vote"])
     ends = {"one technique for all": (sorted(single)[-1], COLORS["vote"])}
+    sure = sorted((r["tokens_per_problem"], r["accuracy"]) for r in content["until_sure"])
+    axes.plot(*zip(*sure), ":", color=COLORS["escalate"])
+    ends["sampling until sure"] = sure[-1], COLORS["escalate"]
     for name, label in (
         ("pass rate", "difficulty known"),
         ("reward", "predicted by reward"),
@@ -140,14 +155,12 @@ def plot_policies(content: dict) -> Figure:
             axes.plot(*zip(*points), "-", marker="o", ms=4, color=COLORS[name])
             ends[label] = points[-1], COLORS[name]
     end = max(x for (x, _), _ in ends.values())
-    place = 0.0
+    place = min(y for (_, y), _ in ends.values()) - 0.09
     for label, ((_, y), color) in sorted(ends.items(), key=lambda item: item[1][0][1]):
-        place = max(place + 0.035, y)
+        place = max(place + 0.035, y - 0.05)
         axes.text(end * 1.08, place, label, color=color, va="center", fontsize=9)
-    axes.set_xscale("log")
-    left, right = axes.get_xlim()
-    axes.set_xlim(left, right * 3)
-    axes.set_xlabel("generated tokens per problem")
+    log_axis(axes, TITLES["tokens_per_problem"])
+    axes.set_xlim(right=end * 3)
     accuracy_axis(axes)
     axes.set_ylim(0.4, 1)
     return figure

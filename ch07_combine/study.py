@@ -228,7 +228,9 @@ def main() -> None:
                 )
             content = study(dev, test, args.orders)
             save_result(args.chapter, "combine", content)
-            save_result(args.chapter, "policy", policies(dev, test, args.orders))
+            chosen = policies(dev, test, args.orders)
+            chosen["until_sure"] = content["curves"]["sample until sure"]
+            save_result(args.chapter, "policy", chosen)
         print(f"wrote {write_tables(args.chapter)}")
         draw(args.chapter)
 

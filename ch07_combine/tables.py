@@ -156,7 +156,15 @@ def policy_section(content: dict) -> str:
         "The best technique on dev problems for each fifth of difficulty, where each problem may "
         "take the budget; in brackets its accuracy on test problems:"
     )
-    return "\n\n".join([intro, markdown_table(rows), explained, markdown_table(winners)])
+    sure = [
+        {"lead": f"{row['threshold']:g}", "accuracy": accuracy(row)} | cost(row)
+        for row in content["until_sure"]
+    ]
+    tables = [markdown_table(rows), explained, markdown_table(winners), SURE, markdown_table(sure)]
+    return "\n\n".join([intro, *tables])
+
+
+SURE = "Sampling until sure, which needs no bins: it decides after each sample."
 
 
 # --- The two knobs --------------------------------------------------------------------------------
