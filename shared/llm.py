@@ -17,7 +17,6 @@ from concurrent.futures import CancelledError
 import torch
 
 from shared.decoder.model import Qwen
-from shared.decoder.sampler import SamplingParams
 from shared.engine.fast_paths import speed_up
 from shared.engine.generator import BatchGenerator
 from shared.engine.model_thread import MODEL_THREAD, Inbox
@@ -34,6 +33,7 @@ from shared.loading.checkpoint import (
     weights_fingerprint,
 )
 from shared.loading.memory import free_memory
+from shared.sampling_params import SamplingParams
 from shared.solution import RequestOutput
 from shared.text.tokenizer import Tokenizer
 from shared.threads import wait_for

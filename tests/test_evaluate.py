@@ -26,8 +26,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from shared import LLM as ModelOf
 from shared import prompts
-from shared.decoder.model import ModelConfig, Qwen
-from shared.decoder.sampler import SamplingParams
+from shared.decoder.config import ModelConfig
+from shared.decoder.model import Qwen
 from shared.errors import UserError
 from shared.evaluation import cli
 from shared.evaluation.evaluate import (
@@ -43,6 +43,7 @@ from shared.evaluation.problems import Problem
 from shared.evaluation.records import Record
 from shared.loading.checkpoint import weights_fingerprint
 from shared.rewards.scorers import Reward
+from shared.sampling_params import SamplingParams
 from shared.solution import Completion, Cost, Solution
 from shared.threads import run_threads, wait_for
 

@@ -7,10 +7,10 @@ import torch
 from test_generate import naive, ragged_prompts, run
 
 from shared import LLM
-from shared.decoder.sampler import SamplingParams
 from shared.engine.prefill import read
 from shared.engine.prefix_cache import PrefixCache, common_length
 from shared.engine.row_cache import RowCache
+from shared.sampling_params import SamplingParams
 
 
 def test_a_search_reads_each_token_once_and_samples_the_same_tokens(random_llm):

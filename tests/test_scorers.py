@@ -16,7 +16,7 @@ from ch03_best_of_n import best_of_n
 from ch06_search.tree import Node
 from ch06_search.values import JudgeSoFar
 from shared import Cost, SamplingParams, load_problems, prompts
-from shared.decoder.model import ModelConfig
+from shared.decoder.config import ModelConfig
 from shared.evaluation.intervals import auc
 from shared.evaluation.pool import sample_pool
 from shared.rewards.judge import judge, judging_cost

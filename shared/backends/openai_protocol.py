@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from shared.decoder.sampler import SamplingParams
 from shared.files.json_files import shortened
 from shared.files.typed_json import matches, strict_loads
 from shared.llm import Messages, Prompt
+from shared.sampling_params import SamplingParams
 from shared.solution import Completion, Cost, RequestOutput
 
 EVERY_TOKEN = 1 << 30  # the top_k that is off on every server: 0 or -1 mean that on some only

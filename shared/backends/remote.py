@@ -32,9 +32,9 @@ from shared.backends.openai_protocol import (
     sampling_arguments,
     to_output,
 )
-from shared.decoder.sampler import SamplingParams
 from shared.files.json_files import shortened
 from shared.llm import Messages, Prompt
+from shared.sampling_params import SamplingParams
 from shared.solution import RequestOutput
 from shared.text.tokenizer import Tokenizer
 

@@ -19,14 +19,14 @@ import torch
 
 from shared.backends.ray_cluster import RayCluster
 from shared.backends.remote import RemoteLLM
-from shared.decoder.model import ModelConfig
-from shared.decoder.sampler import SamplingParams
+from shared.decoder.config import ModelConfig
 from shared.errors import UserError, setting_up
 from shared.evaluation.evaluate import Evaluation, Technique, evaluate
 from shared.evaluation.problems import Problem, load_problems
 from shared.llm import LLM
 from shared.loading.checkpoint import resolve_folder, weights_fingerprint
 from shared.rewards.process_reward import ProcessRewardModel
+from shared.sampling_params import SamplingParams
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):

@@ -25,13 +25,13 @@ from functools import partial
 from pathlib import Path
 
 from shared.backends.protocol import Backend, Cluster
-from shared.decoder.model import ModelConfig
-from shared.decoder.sampler import SamplingParams
+from shared.decoder.config import ModelConfig
 from shared.errors import setting_up
 from shared.evaluation.intervals import PairedComparison, paired_bootstrap, wilson_interval
 from shared.evaluation.problems import Problem, grade
 from shared.evaluation.progress import Progress
 from shared.evaluation.records import Record, append, read_records, read_settings, resume
+from shared.sampling_params import SamplingParams
 from shared.solution import Cost, Solution
 from shared.threads import run_threads
 

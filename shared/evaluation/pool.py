@@ -21,7 +21,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shared import prompts
-from shared.decoder.sampler import SamplingParams
 from shared.evaluation.cli import HelpFormatter, add_common_flags, run
 from shared.evaluation.evaluate import Evaluation, load_evaluation
 from shared.evaluation.problems import Problem
@@ -29,6 +28,7 @@ from shared.grading.answers import answers_match, extract_answer, final_answer
 from shared.grading.voting import most_frequent
 from shared.llm import LLM
 from shared.rewards.judge import judge, judging_cost
+from shared.sampling_params import SamplingParams
 from shared.solution import Solution
 
 POOLS_FOLDER = Path(__file__).parents[1] / "pools"

@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from shared.decoder.config import ModelConfig
 from shared.decoder.generate import pad_right
-from shared.decoder.model import Decoder, ModelConfig
+from shared.decoder.model import Decoder
 from shared.engine.attention import Uncached
 from shared.engine.fast_paths import speed_up
 from shared.engine.model_thread import MODEL_THREAD

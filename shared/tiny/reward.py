@@ -27,11 +27,11 @@ from torch import Tensor
 
 from shared import prompts
 from shared.decoder.generate import pad_right
-from shared.decoder.sampler import SamplingParams
 from shared.grading.answers import answers_match, extract_answer
 from shared.llm import LLM
 from shared.loading.checkpoint import load_model
 from shared.rewards.process_reward import ProcessRewardModel, encode_steps
+from shared.sampling_params import SamplingParams
 from shared.text.tokenizer import Tokenizer
 from shared.tiny.drafts import sample_drafts, training_problem, write_drafts
 from shared.tiny.optimize import export
