@@ -1,6 +1,7 @@
 """What every chapter stands on: a readable Qwen decoder, its cache and sampler, and evaluation."""
 
-from shared.evaluation.problems import Problem, load_problems
+from shared.evaluation.problem import Problem
+from shared.evaluation.problems import load_problems
 from shared.grading.answers import answers_match, extract_answer
 from shared.llm import LLM
 from shared.loading.checkpoint import load_model

@@ -54,7 +54,7 @@ from shared.grading.arithmetic import value_of
 from shared.loading.checkpoint import weights_fingerprint
 from shared.rewards import step_reader
 from shared.rewards.judge import judge as shared_judge
-from shared.rewards.process_reward import ProcessRewardModel
+from shared.rewards.process_reward import ProcessRewardModel, SeparatorRewardModel
 from shared.rewards.scorers import Reward
 from shared.rewards.step_reader import Call, StepReader
 
@@ -877,12 +877,10 @@ def test_a_worker_elsewhere_can_have_the_reader(tiny, reward_model):
     assert sent.score(tiny, question, [node]) == reader.score(tiny, question, [node])
 
 
-def test_a_reward_model_with_separators_cannot_be_read_step_by_step():
-    class Separated:
-        separated = True
-
-    with pytest.raises(ValueError, match="separators"):
-        StepReader(Separated())
+def test_a_reward_model_with_separators_cannot_be_read_step_by_step(reward_model):
+    config, tokenizer = reward_model.model.config, reward_model.tokenizer
+    with pytest.raises(TypeError, match="separators"):
+        StepReader(SeparatorRewardModel(config, tokenizer))
 
 
 def test_what_was_read_is_not_read_again(reward_model):

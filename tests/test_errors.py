@@ -14,7 +14,7 @@ import torch
 from shared.errors import UserError, setting_up
 from shared.evaluation import cli, evaluate
 from shared.evaluation.cli import friendly_errors
-from shared.evaluation.problems import Problem
+from shared.evaluation.problem import Problem
 from shared.evaluation.records import Record
 from shared.sampling_params import SamplingParams
 from shared.solution import Cost, Solution

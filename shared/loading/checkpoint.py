@@ -13,7 +13,8 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 from torch import nn
 
-from shared.decoder.config import ModelConfig, token_ids
+from shared.decoder.config import ModelConfig
+from shared.decoder.config_checks import token_ids
 from shared.decoder.model import Qwen
 from shared.files.json_files import is_whole, read_json, require
 from shared.loading.weights import STORED_DTYPES, check_config, load_weights, read_stored

@@ -19,7 +19,7 @@ from shared.engine.prefill import batches_by_length, read
 from shared.engine.prefix_cache import PrefixCache
 from shared.llm import LLM
 from shared.rewards.interfaces import Scores, Text
-from shared.rewards.process_reward import ProcessRewardModel, encode_steps
+from shared.rewards.process_reward import LineRewardModel
 from shared.solution import Cost
 from shared.threads import wait_for
 
@@ -44,7 +44,7 @@ class Call:
 @dataclass(eq=False)
 class Unread:
     """A node's token ids, the last position whose likelihood is known, and that likelihood: of all
-    tokens after the first step, as in `ProcessRewardModel.features`."""
+    tokens after the first step, as in `LineRewardModel.features`."""
 
     node: Node
     ids: list[int]
@@ -60,18 +60,18 @@ class StepReader:
     and so is each node's likelihood, so that only what is new is read. Any number of threads may
     call it: nodes that wait at the same time are read in one batch.
 
-    At most `max_bytes` are kept; what was forgotten is read again. Raises ValueError for a reward
-    model of Qwen's layout, which reads a separator after each step.
+    At most `max_bytes` are kept; what was forgotten is read again. A `SeparatorRewardModel` cannot
+    be read this way: the separators that it wants stand in no sampled text. Raises TypeError.
     """
 
     name = "step_reward"
 
-    def __init__(self, reward_model: ProcessRewardModel, max_bytes: int = 1 << 30) -> None:
-        if reward_model.separated:
-            raise ValueError("a reward model with separators does not read steps as they are")
+    def __init__(self, reward_model: LineRewardModel, max_bytes: int = 1 << 30) -> None:
+        if not isinstance(reward_model, LineRewardModel):
+            raise TypeError("only a LineRewardModel reads steps as they are, without separators")
         self.made_of = reward_model, max_bytes
         self.reward_model = reward_model
-        self.tokenizer, self.head = reward_model.tokenizer, reward_model.score
+        self.head = reward_model.score
         decoder = reward_model.model
         with torch.device("meta"):
             self.model = Qwen(decoder.config)
@@ -124,7 +124,7 @@ class StepReader:
 
     def unread(self, question: str, node: Node) -> Unread:
         """The part of a node that has not been read."""
-        ids, ends = encode_steps(self.tokenizer, question, node.text)
+        ids, ends = self.reward_model.encode(question, node.text)
         for ancestor in reversed(node.path[:-1]):
             known, likelihood = self.known.get(ancestor, ([], 0.0))
             if len(known) > ends[0] and ids[: len(known)] == known:
