@@ -52,6 +52,7 @@ from shared.evaluation.pool import POOLS_FOLDER, PooledProblem, Sample
 from shared.grading.answers import extract_answer
 from shared.grading.arithmetic import value_of
 from shared.loading.checkpoint import weights_fingerprint
+from shared.rewards import judge as judge_module
 from shared.rewards import step_reader
 from shared.rewards.judge import judge as shared_judge
 from shared.rewards.process_reward import ProcessRewardModel, SeparatorRewardModel
@@ -750,10 +751,12 @@ def test_a_model_that_can_think_is_asked_to_judge_at_once(tiny, tmp_path):
 def test_many_questions_start_a_bounded_number_of_threads(monkeypatch):
     sizes, llm = [], FakeJudge({"about": "", "Yes": -1.0, "No": -1.0})
     monkeypatch.setattr(
-        values, "ThreadPoolExecutor", lambda size: sizes.append(size) or ThreadPoolExecutor(size)
+        judge_module,
+        "ThreadPoolExecutor",
+        lambda size: sizes.append(size) or ThreadPoolExecutor(size),
     )
     scores, _ = values.probability_of_yes(llm, [[97 + i] for i in range(200)])
-    assert scores == [0.5] * 200 and sizes == [values.ASKED_AT_ONCE]
+    assert scores == [0.5] * 200 and sizes == [judge_module.ASKED_AT_ONCE]
 
 
 def test_the_judge_agrees_with_the_models_own_log_probabilities(tiny):

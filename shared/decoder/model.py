@@ -140,6 +140,16 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Layer(config, index) for index in range(config.num_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embed_tokens.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are stored in."""
+        return self.embed_tokens.weight.dtype
+
     def forward(self, token_ids: Tensor, cache: Cache | None = None) -> Tensor:
         """token_ids [B, T] -> hidden states [B, T, hidden] after the last norm."""
         T = token_ids.shape[1]
@@ -165,12 +175,12 @@ class Qwen(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.lm_head.weight.device
+        return self.model.device
 
     @property
     def dtype(self) -> torch.dtype:
         """What the weights are stored in."""
-        return self.lm_head.weight.dtype
+        return self.model.dtype
 
     def forward(self, token_ids: Tensor, cache: Cache | None = None) -> Tensor:
         """token_ids [B, T] -> logits [B, T, V]; with a cache, T new tokens for each of its rows."""

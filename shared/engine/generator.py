@@ -140,7 +140,7 @@ class BatchGenerator:
         """Read prompts in one batch; each request learns what follows its own."""
         texts = [request.prompt_ids for request in requests]
         last = [len(ids) - 1 for ids in texts]
-        cache, hidden, reused = read(self.model, texts, last, self.prefixes)
+        cache, hidden, reused = read(self.model.model, texts, last, self.prefixes)
         logits = self.model.lm_head(torch.cat(hidden))  # [requests, V]
         for request, next_logits, count in zip(requests, logits, reused):
             request.is_read = True

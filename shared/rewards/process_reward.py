@@ -102,13 +102,13 @@ class ProcessRewardModel(nn.Module):
         scores: list[list[float]] = [[] for _ in encoded]
         lengths = [len(ids) for ids, _ in encoded]
         for batch in batches_by_length(lengths, BATCH_TOKENS):
-            device = self.model.embed_tokens.weight.device
+            device = self.model.device
             first_ends = torch.tensor([encoded[i][1][0] for i in batch], device=device)
             logits = self(pad_right([encoded[i][0] for i in batch], device), first_ends)  # [B, T]
             for row, i in enumerate(batch):
                 at_ends = logits[row, encoded[i][1]].float()
                 if not at_ends.isfinite().all():
-                    raise overflow_error(self.model.embed_tokens.weight.dtype)
+                    raise overflow_error(self.model.dtype)
                 scores[i] = at_ends.sigmoid().tolist()
         return scores
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -12,7 +11,6 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from shared.decoder.model import Qwen
 from shared.engine.model_thread import Inbox
 from shared.engine.overflow import overflow_error
 from shared.engine.prefill import batches_by_length, read
@@ -70,12 +68,7 @@ class StepReader:
         if not isinstance(reward_model, LineRewardModel):
             raise TypeError("only a LineRewardModel reads steps as they are, without separators")
         self.made_of = reward_model, max_bytes
-        self.reward_model = reward_model
-        self.head = reward_model.score
-        decoder = reward_model.model
-        with torch.device("meta"):
-            self.model = Qwen(decoder.config)
-        self.model.model, self.model.lm_head.weight = decoder, decoder.embed_tokens.weight
+        self.reward_model, self.decoder = reward_model, reward_model.model
         self.prefixes = PrefixCache(max_bytes)
         self.known: WeakKeyDictionary[Node, tuple[list[int], float]] = WeakKeyDictionary()
         self.questions: set[str] = set()  # that have been read
@@ -109,7 +102,7 @@ class StepReader:
                 cost = Cost(scored_tokens=sum(new), forward_passes=len(new))
                 call.future.set_result(Scores(scores, cost))
             else:
-                call.future.set_exception(overflow_error(self.model.dtype))
+                call.future.set_exception(overflow_error(self.decoder.dtype))
         return False
 
     @torch.inference_mode()
@@ -142,18 +135,17 @@ class StepReader:
     def read_batch(self, batch: list[Unread]) -> dict[Node, tuple[float, int]]:
         """Read nodes in one batch, and remember their likelihoods."""
         texts, starts = [each.ids for each in batch], [each.start for each in batch]
-        _, hidden, reused = read(self.model, texts, starts, self.prefixes)
-        states = torch.cat(hidden)  # [new tokens of all nodes, hidden]
-        following = [token for each in batch for token in [*each.ids[each.start + 1 :], 0]]
-        tokens = torch.tensor(following, device=self.model.device)
-        surprise = self.reward_model.token_logprobs(states, tokens).tolist()
-        ends = [*itertools.accumulate(map(len, hidden))]
-        for each, end in zip(batch, ends):  # nothing follows the last token
-            each.likelihood += sum(surprise[end - len(each.ids) + each.start : end - 1])
-            self.known[each.node] = each.ids, each.likelihood
-        likelihoods = torch.tensor([each.likelihood for each in batch], device=states.device)
-        at_ends = states[[end - 1 for end in ends]]
-        features = self.reward_model.head_features(at_ends, likelihoods)
-        scores = self.head(features)[:, 0].float().sigmoid().tolist()
+        _, hidden, reused = read(self.decoder, texts, starts, self.prefixes)  # [new, hidden] each
+        following = [ids[start + 1 :] for ids, start in zip(texts, starts)]
+        padded = [token for ids in following for token in [*ids, 0]]  # nothing follows the last one
+        tokens = torch.tensor(padded, device=self.decoder.device)
+        log_p = self.reward_model.token_logprobs(torch.cat(hidden), tokens)
+        for node, after in zip(batch, log_p.split([len(states) for states in hidden])):
+            node.likelihood += sum(after[:-1].tolist())
+            self.known[node.node] = node.ids, node.likelihood
+        last = torch.stack([states[-1] for states in hidden])  # [nodes, hidden]
+        likelihoods = torch.tensor([each.likelihood for each in batch], device=last.device)
+        features = self.reward_model.head_features(last, likelihoods)
+        scores = self.reward_model.score(features)[:, 0].float().sigmoid().tolist()
         new = (len(ids) - count for ids, count in zip(texts, reused))
-        return {each.node: both for each, both in zip(batch, zip(scores, new))}
+        return {each.node: found for each, found in zip(batch, zip(scores, new))}
