@@ -138,8 +138,8 @@ def to_output(prompt: Prompt | Messages, replies: list[ReadReply]) -> RequestOut
 def read_sample(reply: dict[str, Any], params: SamplingParams, reply_start: str = "") -> ReadReply:
     """A reply to the request for one sample.
 
-    `reply_start` is the beginning of the model's text, where the prompt gave it. Raises BadReply for
-    what is wrong in it, NotServed for what is missing.
+    `reply_start` is the beginning of the model's text, where the prompt gave it. Raises BadReply
+    for what is wrong in it, NotServed for what is missing.
     """
     completion = read_completion(reply, params, reply_start)
     counts = (read_count(reply, name) for name in ("prompt_tokens", "completion_tokens"))
