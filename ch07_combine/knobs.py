@@ -27,7 +27,9 @@ from shared import LLM, Cost, Problem, SamplingParams
 from shared.decoder.model import ModelConfig
 from shared.errors import UserError, setting_up
 from shared.evaluation.cli import HelpFormatter, friendly_errors
-from shared.evaluation.evaluate import Evaluation, estimate_flops, evaluate
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.evaluation import Evaluation
+from shared.evaluation.flops import estimate_flops
 from shared.evaluation.intervals import wilson_interval
 from shared.evaluation.plots import save_figure, use_style
 from shared.evaluation.pool import accuracy_at, majority, sample_pool, to_pool

@@ -37,8 +37,10 @@ from ch07_combine.latency import timed
 from shared import LLM, SamplingParams
 from shared.errors import UserError, setting_up
 from shared.evaluation.cli import HelpFormatter, friendly_errors
-from shared.evaluation.evaluate import Evaluation, Technique, evaluate
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.evaluation import Evaluation
 from shared.evaluation.problems import load_problems
+from shared.evaluation.run_settings import Technique
 from shared.loading.checkpoint import weights_fingerprint
 from shared.rewards.process_reward import ProcessRewardModel
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from shared import Cost, SamplingParams, load_problems, prompts
-from shared.evaluation.evaluate import estimate_flops
+from shared.evaluation.flops import estimate_flops
 from shared.loading.checkpoint import TINY_FOLDER
 from shared.rewards.process_reward import REWARD_FOLDER
 from shared.text.tokenizer import Tokenizer

@@ -18,7 +18,7 @@ import json
 from fractions import Fraction
 from pathlib import Path
 
-from shared.evaluation.evaluate import estimate_flops
+from shared.evaluation.flops import estimate_flops
 from shared.loading.checkpoint import read_config
 from shared.solution import Cost
 from shared.text import prompts
