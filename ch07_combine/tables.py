@@ -15,6 +15,11 @@ def accuracy(row: dict) -> str:
     return with_interval(row["accuracy"], row["low"], row["high"])
 
 
+def named(row: dict) -> str:
+    """A technique's name; a vote of 1 is one sample."""
+    return "one sample" if row["name"] == "vote of 1" else row["name"]
+
+
 def difference(gain: dict | None) -> str:
     """A paired difference with its interval; a dash where there is none."""
     return "–" if gain is None else with_interval(gain["gain"], gain["low"], gain["high"], sign="+")
@@ -108,7 +113,7 @@ def goals_text(goals: dict) -> str:
                 f"- Goal: {goal}. {verdict.capitalize()}: {row['name']} (threshold "
                 f"{row['threshold']:g}) has {accuracy(row)} with "
                 f"{row['tokens_per_problem']:,.0f} tokens, {row['share_of_reference']:.0%} of "
-                "those of the vote."
+                f"those of the vote; the difference is {difference(row['against_reference'])}."
             )
     return "\n".join(lines)
 
@@ -128,7 +133,7 @@ def policy_section(content: dict) -> str:
     )
     rows = []
     for row in content["rows"]:
-        line = {"budget": f"{row['budget']:,.0f}", "one technique": row["single"]["name"]}
+        line = {"budget": f"{row['budget']:,.0f}", "one technique": named(row["single"])}
         line["accuracy"] = f"{row['single']['accuracy']:.3f}"
         for name, policy in row["policies"].items():
             line[name] = line[f"{name}, difference"] = "–"
@@ -141,7 +146,7 @@ def policy_section(content: dict) -> str:
         rows.append(line)
     bins = sorted({cell["bin"] for cell in content["map"]})
     budgets = sorted({cell["budget"] for cell in content["map"]})
-    cells = {(c["bin"], c["budget"]): f"{c['name']} ({c['accuracy']:.2f})" for c in content["map"]}
+    cells = {(c["bin"], c["budget"]): f"{named(c)} ({c['accuracy']:.2f})" for c in content["map"]}
     winners = [
         {"budget": f"{budget:,.0f}"}
         | {
