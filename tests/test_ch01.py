@@ -434,7 +434,8 @@ def test_a_model_that_cannot_think_says_so(tmp_path):
 # --- The exercises: their checks, tried on right and wrong answers ---------------------------------
 
 CHECKS = [getattr(checks, name) for name in dir(checks) if name.startswith("check_")]
-CHECKS.remove(checks.check_continued)  # a part of two others
+for part in ("check_continued", "check_number", "check_sorted"):  # parts of others; and no function
+    CHECKS.remove(getattr(checks, part))
 
 
 def names(cases: list[tuple]) -> list[str]:
@@ -470,6 +471,25 @@ def test_each_check_was_tried_and_is_used_in_the_exercises(check):
         check(lambda: None)  # other arguments: a TypeError inside, yet no TypeError outside
 
 
+def test_the_sheet_of_wrong_chains_accepts_its_key_and_nothing_else(capsys):
+    checks.check_sorted(answers.KINDS)
+    assert "Exercise 5 is right" in capsys.readouterr().out
+    for kinds, message in answers.SORTED_WRONG:
+        with pytest.raises(AssertionError, match=f"(?s){message}"):
+            checks.check_sorted(kinds)
+    for chain, kind in answers.KINDS.items():
+        for other in {"slip", "number", "change"} - {kind}:
+            with pytest.raises(AssertionError, match=f"chain {chain} is no '{other}'"):
+                checks.check_sorted(answers.KINDS | {chain: other})
+
+
 def test_outcomes_keep_missing_answers_apart():
-    pairs = [("1", "1"), ("1", "2"), ("1", None), ("3", "3")]
-    assert checks.outcomes(pairs) == {"same": 2, "changed": 1, "no answer": 1}
+    pairs = [("1", "1"), ("1", "2"), ("1", None), ("3", "3"), (None, "4"), ("9", "11"), ("x", "y")]
+    counts = {"same": 2, "1 higher": 1, "changed otherwise": 3, "no answer": 1}
+    assert checks.outcomes(pairs) == counts
+
+
+def test_the_control_of_exercise_8_changes_nothing():
+    text = "Plan.\n1+2=3\n3*4=12\nThe answer is 12."
+    assert checks.undamaged(text, 0) == "Plan.\n1+2=3\n"
+    assert checks.undamaged(text, 1) == "Plan.\n1+2=3\n3*4=12\n"
