@@ -161,7 +161,7 @@ def check_tokens_per_equation(
     print("Exercise 3 is right.")
 
 
-# --- 4. Where is the first slip? ------------------------------------------------------------------
+# --- 4. Which equation is false? ------------------------------------------------------------------
 
 EXACT = "compare exactly: 7/2 is neither 3 nor 4, so do not round and do not use //"
 ZERO = "dividing by zero has no result, so the line does not hold; catch it before you divide"
@@ -224,14 +224,14 @@ def check_first_wrong_line(first_wrong_line: Callable[[str], str | None]) -> Non
 
 # --- 5. Sort wrong chains by hand -----------------------------------------------------------------
 
-SHEET = {  # the kind of the first mistake in each chain of the sheet, and what to look at
-    "a": ("slip", "recompute 65-18"),
+SHEET = {  # the kind of the slip in each chain of the sheet, and what to look at
+    "a": ("arithmetic", "recompute 65-18"),
     "b": ("number", "every equation holds. Which parts does 146 have?"),
     "c": ("change", "every equation holds. Whose cards are these?"),
     "d": ("number", "every equation holds. How many boxes does Leo buy?"),
     "e": ("change", "every equation holds. Which sentence of the problem has no line?"),
     "f": ("number", "every equation holds. How many apples does Sam have at the start?"),
-    "g": ("slip", "recompute 60+18. The later lines are right for the wrong total"),
+    "g": ("arithmetic", "recompute 60+18. The later lines are right for the wrong total"),
 }
 
 
@@ -241,8 +241,8 @@ def check_sorted(kinds: dict[str, str]) -> None:
     assert sorted(kinds) == sorted(SHEET), f"kinds needs the chains {', '.join(SHEET)}"
     for chain, (kind, hint) in SHEET.items():
         assert kinds[chain] is not ..., f"chain {chain} is not sorted yet"
-        assert kinds[chain] in ("slip", "number", "change"), (
-            f"chain {chain}: write 'slip', 'number' or 'change', not {kinds[chain]!r}"
+        assert kinds[chain] in ("arithmetic", "number", "change"), (
+            f"chain {chain}: write 'arithmetic', 'number' or 'change', not {kinds[chain]!r}"
         )
         assert kinds[chain] == kind, f"chain {chain} is no {kinds[chain]!r}: {hint}"
     print("Exercise 5 is right.")

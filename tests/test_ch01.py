@@ -478,7 +478,7 @@ def test_the_sheet_of_wrong_chains_accepts_its_key_and_nothing_else(capsys):
         with pytest.raises(AssertionError, match=f"(?s){message}"):
             checks.check_sorted(kinds)
     for chain, kind in answers.KINDS.items():
-        for other in {"slip", "number", "change"} - {kind}:
+        for other in {"arithmetic", "number", "change"} - {kind}:
             with pytest.raises(AssertionError, match=f"chain {chain} is no '{other}'"):
                 checks.check_sorted(answers.KINDS | {chain: other})
 

@@ -769,16 +769,16 @@ five = checks.check_sorted
 KINDS = {chain: kind for chain, (kind, _) in checks.SHEET.items()}
 SORTED_WRONG = [  # what a student may fill in, a piece of the message
     (KINDS | {"a": ...}, "chain a is not sorted yet"),
-    (dict.fromkeys(KINDS, "slip"), "chain b is no 'slip'.*parts"),
+    (dict.fromkeys(KINDS, "arithmetic"), "chain b is no 'arithmetic'.*parts"),
     (dict.fromkeys(KINDS, "number"), "chain a is no 'number': recompute"),
     (dict.fromkeys(KINDS, "change"), "chain a is no 'change'"),
     (KINDS | {"c": "number"}, "Whose cards"),
     (KINDS | {"d": "change"}, "How many boxes"),
     (KINDS | {"e": "number"}, "has no line"),
-    (KINDS | {"f": "slip"}, "at the start"),
+    (KINDS | {"f": "arithmetic"}, "at the start"),
     (KINDS | {"g": "number"}, "right for the wrong total"),
-    (KINDS | {"b": "decoy"}, "write 'slip', 'number' or 'change'"),
-    ({"a": "slip"}, "needs the chains a, b, c, d, e, f, g"),
+    (KINDS | {"b": "decoy"}, "write 'arithmetic', 'number' or 'change'"),
+    ({"a": "arithmetic"}, "needs the chains a, b, c, d, e, f, g"),
     (list(KINDS.values()), "should be a dictionary"),
 ]
 
