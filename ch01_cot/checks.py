@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from ch01_cot.scripted_model import ScriptedModel, check_continued
 from shared.evaluation.exercise_checks import call, check_number
+from shared.grading.answers import normalize_answer
 
 # --- 1. How good must a step be? ------------------------------------------------------------------
 
@@ -46,7 +47,8 @@ def check_needed_step(needed_step: Callable[[float, int], float]) -> None:
 # --- 2. Is the difference real? -------------------------------------------------------------------
 
 WILSONS = [  # right, total, low, high, what to think of
-    (5, 10, 0.2366, 0.7634, "with 5 of 10 the interval is symmetric around 0.5"),
+    (5, 10, 0.2366, 0.7634, "the simpler s ± z * sqrt(s(1-s)/n) begins at 0.1901. "
+     "Wilson's formula adds a term to each part and divides all by 1 + z²/n"),
     (12, 20, 0.3866, 0.7812, "its center is not 12/20, but lies nearer to 0.5: the + z²/2n"),
     (0, 10, 0.0, 0.2775, "0 of 10 does not prove that the accuracy is 0, so the interval has a "
      "width. The center is s + z²/2n, divided by 1 + z²/n"),
@@ -121,6 +123,7 @@ def check_num_equations(num_equations: Callable[[str], int]) -> None:
         ("1+1=2\n1+1=2\n1+1=2", 3, "a line that is repeated counts each time"),
         ("So x = 5.\n2 * 3 = 6", 2, "spaces and words may stand beside the equals sign"),
         ("(1+2)=3\n12+5=", 2, "any line with an `=` counts, whatever stands on either side"),
+        ("x=1 and y=2", 1, "count lines, not words"),
         ("Plan: n=2\nThe answer = 5", 2, "any line with an `=` counts, also the first and last"),
     ]:  # fmt: skip
         case = f"num_equations({text!r})"
@@ -145,6 +148,8 @@ def check_tokens_per_equation(
         (["1+1=2=2"], [6], 6.0, "one line is one equation, however many `=` it has"),
         (["1+1=2\n1+1=2", "1+1=2"], [6, 6], 4.0, "a line that is repeated counts each time"),
         (["Plan.\n1+1=2\nThe answer is 2."], [9], 9.0, "only lines with an `=` are equations"),
+        (["1+1=2", "1+1=2"], [8, 8], 8.0, "two solutions may have the same text"),
+        (["1+1=2", "1+2=3", "1+3=4"], [1, 2, 9], 4.0, "12 tokens, 3 equations: add all tokens up"),
         (["1+1=2\n2+2=4\n4+4=8"], [10], 10 / 3, "do not round"),
         (["1+1=2"], [0], 0.0, "a price of 0 is a price; None is for texts without equations"),
     ]:  # fmt: skip
@@ -197,6 +202,7 @@ SLIPS = [  # text, the first false line, what to think of
     ("1+1+1=4", None, FORM),
     ("1+2=3=4", None, FORM),
     ("-3+5=9", None, "only the result may be negative, so this line has another form"),
+    (" 1+2=4\n1+2= 4\n1+2=4 ", None, "there are no spaces in the form, so these lines are skipped"),
     ("1 + 2 = 4", None, "there are no spaces in the form, so this line is skipped"),
     ("7/2=3.4\n2.5+1=4", None, "the form has whole numbers only, so these lines are skipped"),
     ("", None, "an empty text has no false line"),
@@ -323,6 +329,13 @@ REPLIES = [  # what the model adds to the open box, its answer, what to think of
 ]  # fmt: skip
 
 
+def is_same(answer: object, expected: str | None) -> bool:
+    """Whether an answer is the expected one, in its own spelling or normalized."""
+    if answer is None or expected is None:
+        return answer is expected
+    return answer in (expected, normalize_answer(expected))
+
+
 def check_forced_answer(forced_answer: Callable[..., str | None]) -> None:
     """Exercise 7."""
     for text, share, kept, hint in CUTS:
@@ -349,7 +362,9 @@ def check_forced_answer(forced_answer: Callable[..., str | None]) -> None:
         model = ScriptedModel(reply)
         case = f"the model continues the open box with {reply!r}"
         answer = call(forced_answer, model, QUESTION, CHAIN, 1.0, case=case, returns_none=True)
-        assert answer == expected, f"{case}: the answer is {expected!r}, not {answer!r}: {hint}"
+        assert is_same(answer, expected), (
+            f"{case}: the answer is {expected!r}, not {answer!r}: {hint}"
+        )
     print("Exercise 7 is right.")
 
 
@@ -420,7 +435,7 @@ def check_answer_from(answer_from: Callable[..., str | None]) -> None:
                 f"{case}: your function returned None. Is a `return` missing? A missing answer "
                 "would count as a changed one"
             )
-            assert answer == expected, (
+            assert is_same(answer, expected), (
                 f"{case}: the model boxed {expected}, but your function returned {answer!r}. Read "
                 "the answer from the model's continuation"
             )

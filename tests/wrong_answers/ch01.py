@@ -156,7 +156,7 @@ def by_solving_the_quadratic(right, total):
     return (-b - root) / (2 * a), (-b + root) / (2 * a)
 
 
-@wrong(two_a, "low end is 0.1901, but it should be 0.2366")
+@wrong(two_a, "low end is 0.1901, but it should be 0.2366: the simpler")
 def with_the_normal_approximation(right, total):
     share = right / total
     half = 1.96 * math.sqrt(share * (1 - share) / total)
@@ -420,6 +420,11 @@ def skips_the_plan(text):
     return sum("=" in line and not line.startswith("Plan") for line in text.split("\n"))
 
 
+@wrong(three_a, "count lines, not words")
+def counts_words(text):
+    return sum("=" in word for word in text.split())
+
+
 three_b = checks.check_tokens_per_equation
 
 
@@ -529,6 +534,18 @@ def turns_zero_into_none(texts, num_tokens):
 def rounds_the_price(texts, num_tokens):
     price = divide_sums(texts, num_tokens)
     return price if price is None else round(price, 1)
+
+
+@wrong(three_b, "may have the same text")
+def counts_each_text_once(texts, num_tokens):
+    equations = sum(map(count_lines, set(texts)))
+    return sum(num_tokens) / equations if equations else None
+
+
+@wrong(three_b, "add all tokens up")
+def with_the_median(texts, num_tokens):
+    equations = sum(map(count_lines, texts))
+    return statistics.median(num_tokens) * len(texts) / equations if equations else None
 
 
 # --- 4. first_wrong_line --------------------------------------------------------------------------
@@ -760,6 +777,23 @@ def stops_at_the_first_true_line(text):
     for line in text.split("\n"):
         if FORM.fullmatch(line):
             return line if list(false_lines(line)) else None
+    return None
+
+
+@wrong(four, "no spaces in the form")
+def strips_each_line(text):
+    return next(false_lines("\n".join(map(str.strip, text.split("\n")))), None)
+
+
+@wrong(four, "no spaces in the form")
+def reads_the_result_with_int(text):
+    for line in text.split("\n"):
+        left, sign, right = line.partition("=")
+        try:
+            if sign and list(false_lines(f"{left}={int(right)}")):
+                return line
+        except ValueError:
+            continue
     return None
 
 
@@ -1000,6 +1034,12 @@ def with_a_list_of_chats(llm, question, text, share):
     options = {"enable_thinking": False, "continue_final_message": True}
     outputs = llm.chat(chats, replace(GREEDY, max_tokens=32), **options)
     return extract_answer(begun + outputs[0].completions[0].text)
+
+
+@right(seven)
+def normalized(llm, question, text, share):
+    answer = with_extract_answer(llm, question, text, share)
+    return answer if answer is None else normalize_answer(answer)
 
 
 @wrong(seven, "rounded down")
