@@ -11,12 +11,14 @@ import pytest
 from scripts import run_script, start_script
 from wrong_answers import ch01 as answers
 
-from ch01_cot import budget, checks, cot, decoding, replies, study
+from ch01_cot import analysis, budget, checks, cot, decoding, replies, study
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems, prompts
 from shared.evaluation import worked_examples as examples_module
 from shared.evaluation.evaluate import compare, evaluate, load_evaluation
-from shared.evaluation.word_problems import split_of
+from shared.evaluation.word_problems import Change, WordProblem, solve, split_of
 from shared.evaluation.worked_examples import worked_examples
+from shared.grading.answers import final_answer
+from shared.grading.arithmetic import wrong_equations
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "ch01_cot" / "cot.py"
@@ -493,3 +495,57 @@ def test_the_control_of_exercise_8_changes_nothing():
     text = "Plan.\n1+2=3\n3*4=12\nThe answer is 12."
     assert checks.undamaged(text, 0) == "Plan.\n1+2=3\n"
     assert checks.undamaged(text, 1) == "Plan.\n1+2=3\n3*4=12\n"
+
+
+# --- What the notebook measures -------------------------------------------------------------------
+
+RIGHT_CHAIN = "Plan: in order, split.\n10+20=30\n30-5=25\nThe answer is \\boxed{25}."
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        ("30-5=25", "30-5=26", "arithmetic"),
+        ("30-5=25", "30-6=24", "number"),
+        ("30-5=25", "20-5=15", "number"),
+        ("30-5=25", "30+5=35", "change"),
+        ("30-5=25", "3*4=12", "change"),
+        ("30-5=25\n", "", "change"),
+        ("\nThe answer is \\boxed{25}.", "\n25+5=30", "change"),
+        ("\nThe answer is \\boxed{25}.", "", "change"),
+    ],
+)
+def test_wrong_chains_are_sorted_by_the_first_line_that_differs(old, new, kind):
+    assert analysis.kind_of_slip(RIGHT_CHAIN.replace(old, new), RIGHT_CHAIN) == kind
+
+
+def test_a_right_chain_has_no_slip():
+    with pytest.raises(ValueError, match="is the right one"):
+        analysis.kind_of_slip(RIGHT_CHAIN, RIGHT_CHAIN)
+
+
+def test_right_chains_belong_to_the_test_problems_and_end_in_their_answers():
+    chains = analysis.right_chains(20)
+    for problem in load_problems("word", limit=20):
+        assert chains[problem.question].endswith(f"\\boxed{{{problem.answer}}}.")
+        assert not wrong_equations(chains[problem.question])
+
+
+def test_a_solution_turns_where_the_next_change_begins():
+    changes = (Change(1, 245), Change(1, 3, "*", 14), Change(-1, 128))
+    problem = WordProblem("", changes, price=1)
+    lines = solve(problem, "in order", split=True).split("\n")[1:]
+    turns = [lines[i] for i in sorted(analysis.turning_points(problem))]
+    assert turns == ["3*10=30", "287-100=187", "The answer is \\boxed{159}."]
+
+
+def test_estimates_need_the_right_length_and_first_digit():
+    golds = ["3659", "3659", "3659", "25", "7"]
+    assert analysis.good_estimates(golds, ["3001", "4659", "365", None, "7"]) == 2
+
+
+def test_the_problem_with_a_false_equation_has_one(tiny):
+    problem = analysis.problem_with_a_false_equation()
+    (completion,) = cot.chain_of_thought(tiny, problem).completions
+    assert wrong_equations(completion.text) == ["1991+8=2999"]
+    assert int(final_answer(completion)) - int(problem.answer) == 1000  # nothing else is wrong

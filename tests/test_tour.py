@@ -562,6 +562,22 @@ def with_32_numbers_per_head(q, keys, values):
     return with_exp(q * (q.shape[1] / 32) ** 0.5, keys, values)
 
 
+@wrong(three, "largest score of each head")
+def subtracts_the_largest_of_all_heads(q, keys, values):
+    keys, values = repeated(q, keys, values)
+    scores = (keys @ q[:, :, None])[..., 0] / q.shape[-1] ** 0.5
+    weights = (scores - scores.max()).exp()
+    weights = weights / weights.sum(dim=-1, keepdim=True)
+    return (weights[:, None] @ values)[:, 0]
+
+
+@wrong(three, "exp.1000. is infinite")
+def clips_the_scores(q, keys, values):
+    keys, values = repeated(q, keys, values)
+    scores = (keys @ q[:, :, None])[..., 0] / q.shape[-1] ** 0.5
+    return (scores.clamp(max=80).softmax(dim=-1)[:, None] @ values)[:, 0]
+
+
 # --- 4. nucleus -----------------------------------------------------------------------------------
 
 four = checks.check_nucleus
@@ -724,6 +740,14 @@ def drops_what_is_unlikely(probabilities, top_p):
 @wrong(four, "proportions")
 def kept_tokens_are_equal(probabilities, top_p):
     kept = (with_a_threshold(probabilities, top_p) > 0).float()
+    return kept / kept.sum()
+
+
+@wrong(four, "only exact ties")
+def keeps_near_ties(probabilities, top_p):
+    ordered = probabilities.sort(descending=True).values
+    before = ordered.cumsum(dim=0) - ordered
+    kept = probabilities * (probabilities >= ordered[before < top_p].min() - 1e-3)
     return kept / kept.sum()
 
 

@@ -204,12 +204,13 @@ def check_attend(attend: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
             f"{case}: wrong numbers. {attend_hint(result, q, keys, values)}"
         )
 
-    case = "scores of 1,000"
-    q, keys = torch.full((1, 4), 50.0), torch.tensor([[[10.0] * 4, [0.0] * 4]])
+    case = "two query heads, one with scores of 1,000 and 900, the other with scores of 0"
+    q, keys = torch.tensor([[50.0] * 4, [0.0] * 4]), torch.tensor([[[10.0] * 4, [9.0] * 4]])
     result = call(attend, q, keys, torch.tensor([[[1.0] * 4, [2.0] * 4]]), case=case)
-    assert close(result, torch.ones(1, 4)), (
-        f"{case}: the first key has all the weight, so the result is 1, not {result[0].tolist()}. "
-        "exp(1000) is infinite: use softmax, or subtract the largest score first"
+    assert close(result, torch.tensor([[1.0] * 4, [1.5] * 4])), (
+        f"{case}: the first head gives all the weight to its first key, the second half to each, "
+        f"so the results are 1 and 1.5, not {rounded(result[:, 0].tolist())}. exp(1000) is "
+        "infinite: use softmax, or subtract the largest score of each head first"
     )
     print("Exercise 3 is right.")
 
@@ -289,6 +290,10 @@ def check_nucleus(nucleus: Callable[[Tensor, float], Tensor]) -> None:
             f"{case} returned {rounded(result.tolist())}. Kept tokens keep their proportions: "
             "divide by the sum, without a second softmax"
         )
+    probabilities = torch.tensor([0.5, 0.2504, 0.2496])
+    case = f"nucleus({rounded(probabilities.tolist(), 4)}, 0.6)"
+    result = check_tensor(call(nucleus, probabilities, 0.6, case=case), (3,), case)
+    assert result[2] == 0, f"{case} keeps all three tokens, but only exact ties are kept too"
     probabilities = torch.linspace(0, 5, 400).softmax(dim=0)
     case = "400 probabilities, top_p = 1"
     result = call(nucleus, probabilities * 0.9999999, 1.0, case=f"{case}, whose sum is 0.9999999")
@@ -478,6 +483,6 @@ def logprob_hint(logits: Tensor, result: list[float]) -> str:
     return "For each token of the completion, look one position earlier, and add them all up"
 
 
-def rounded(values: list[float]) -> list[float]:
+def rounded(values: list[float], digits: int = 3) -> list[float]:
     """Numbers to show in a message."""
-    return [round(value, 3) for value in values]
+    return [round(value, digits) for value in values]
