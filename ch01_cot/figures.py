@@ -117,7 +117,7 @@ def plot_probabilities(curves: dict[str, tuple[Sequence[int], Sequence[float]]])
     """
     figure, axes = plt.subplots(1, 2, figsize=(9.8, 3.7), layout="constrained")
     places = {
-        "a step within a change": (axes[0], RIGHT, 12),
+        "a step within a change": (axes[0], RIGHT, 20),
         "the first step of a change": (axes[0], FIRST, -16),
         "the whole right chain": (axes[1], CHAIN, -16),
         "the direct answer": (axes[1], DIRECT, 12),
@@ -129,7 +129,7 @@ def plot_probabilities(curves: dict[str, tuple[Sequence[int], Sequence[float]]])
         ax.annotate(name, (lengths[-1], means[-1]), (-4, above), **label)
         ax.set_xticks(lengths)
         ax.set_xlabel("gains and losses in the problem")
-    axes[0].set_ylim(0.7, 1.04)
+    axes[0].set_ylim(0.7, 1.05)
     axes[0].set_ylabel("mean probability")
     axes[1].set_yscale("log")
     axes[1].set_ylim(top=2)
