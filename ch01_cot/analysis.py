@@ -10,7 +10,7 @@ from itertools import zip_longest
 from statistics import fmean
 
 from shared import LLM, Problem, load_problems, prompts
-from shared.evaluation.evaluate import Evaluation, load_evaluation
+from shared.evaluation.evaluation import Evaluation, load_evaluation
 from shared.evaluation.pool import POOLS_FOLDER
 from shared.evaluation.problems import WORD_CHANGES
 from shared.evaluation.records import Record
