@@ -170,7 +170,7 @@ DIRICHLET: list[tuple[Votes, float, str]] = [  # votes, exact probability, what 
     (
         {"7": 5, "8": 2},
         0.8554,
-        "with two answers it equals leader_stays; each parameter is count+1",
+        "with two answers it equals probability_ahead; each parameter is count+1",
     ),
     ({"8": 2, "7": 5}, 0.8554, "the leader is the answer with the most votes, not the first one"),
     ({"7": 4, "8": 1, "9": 1, "6": 1}, 0.7533, "all rivals take part, not only the runner-up"),
@@ -180,12 +180,12 @@ DIRICHLET: list[tuple[Votes, float, str]] = [  # votes, exact probability, what 
 ]
 
 
-def check_leader_stays_dirichlet(leader_stays_dirichlet: Callable[..., float]) -> None:
+def check_probability_ahead_dirichlet(probability_ahead_dirichlet: Callable[..., float]) -> None:
     """Exercise 4."""
     for votes, expected, hint in DIRICHLET:
-        case = f"leader_stays_dirichlet({votes}, draws=4000, seed=0)"
+        case = f"probability_ahead_dirichlet({votes}, draws=4000, seed=0)"
         before = random.getstate()
-        result = call(leader_stays_dirichlet, votes, case=case, draws=4000, seed=0)
+        result = call(probability_ahead_dirichlet, votes, case=case, draws=4000, seed=0)
         is_untouched = random.getstate() == before
         random.setstate(before)
         result = check_number(result, case)
@@ -199,30 +199,30 @@ def check_leader_stays_dirichlet(leader_stays_dirichlet: Callable[..., float]) -
             f"{case}: your function draws from Python's global random numbers. Make your own "
             "generator, random.Random(seed)"
         )
-    check_seed(leader_stays_dirichlet)
-    check_draws(leader_stays_dirichlet)
+    check_seed(probability_ahead_dirichlet)
+    check_draws(probability_ahead_dirichlet)
     print("Exercise 4 is right.")
 
 
-def check_seed(leader_stays_dirichlet: Callable[..., float]) -> None:
+def check_seed(probability_ahead_dirichlet: Callable[..., float]) -> None:
     """Raise AssertionError unless the seed, and nothing else, decides the result."""
     votes = {"7": 3, "8": 2, "9": 2}
-    case = f"leader_stays_dirichlet({votes}, draws=500, seed=...)"
+    case = f"probability_ahead_dirichlet({votes}, draws=500, seed=...)"
     results = [
-        call(leader_stays_dirichlet, votes, case=case, draws=500, seed=seed)
+        call(probability_ahead_dirichlet, votes, case=case, draws=500, seed=seed)
         for seed in (1, 1, 2, 3, 4, 5)
     ]
     assert results[0] == results[1], f"{case}: two calls with seed=1 gave {results[:2]}; use seed"
     assert len(set(results)) > 1, f"{case}: five seeds gave the same {results[0]}; use seed"
 
 
-def check_draws(leader_stays_dirichlet: Callable[..., float]) -> None:
+def check_draws(probability_ahead_dirichlet: Callable[..., float]) -> None:
     """Raise AssertionError unless `draws` is the number of draws."""
     votes = {"7": 3, "8": 2, "9": 2}
     for seed in range(6):
-        case = f"leader_stays_dirichlet({votes}, draws=7, seed={seed})"
+        case = f"probability_ahead_dirichlet({votes}, draws=7, seed={seed})"
         wins = 7 * check_number(
-            call(leader_stays_dirichlet, votes, case=case, draws=7, seed=seed), case
+            call(probability_ahead_dirichlet, votes, case=case, draws=7, seed=seed), case
         )
         assert abs(wins - round(wins)) < 1e-6, (
             f"{case} returned {wins / 7:.4f}, which is not a multiple of 1/7: use exactly `draws` "

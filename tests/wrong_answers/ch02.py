@@ -16,7 +16,7 @@ import numpy as np
 
 from ch02_self_consistency import checks
 from ch02_self_consistency.rules import samples_until_sure
-from ch02_self_consistency.self_consistency import leader_stays
+from ch02_self_consistency.self_consistency import probability_ahead
 from shared.evaluation.intervals import pass_at_k
 from shared.evaluation.pool import is_right_answer, majority
 from shared.grading.answers import normalize_answer
@@ -383,9 +383,9 @@ wrong_variants(
 )
 
 
-# --- 4. leader_stays_dirichlet --------------------------------------------------------------------
+# --- 4. probability_ahead_dirichlet --------------------------------------------------------------------
 
-four = checks.check_leader_stays_dirichlet
+four = checks.check_probability_ahead_dirichlet
 
 
 def dirichlet(
@@ -467,7 +467,7 @@ def draws_one_more(votes, draws=4000, seed=0):
 
 @wrong(four, "all rivals take part")
 def is_the_beta(votes, draws=4000, seed=0):
-    return leader_stays(votes)
+    return probability_ahead(votes)
 
 
 @wrong(four, "all rivals take part")
@@ -505,7 +505,7 @@ def any_leader_may_win(votes, draws=4000, seed=0):
 def pairwise_product(votes, draws=4000, seed=0):
     leader = winner(votes)
     rivals = [a for a in votes if a != leader]
-    return math.prod(leader_stays({leader: votes[leader], a: votes[a]}) for a in rivals)
+    return math.prod(probability_ahead({leader: votes[leader], a: votes[a]}) for a in rivals)
 
 
 @wrong(four, "count+1")
@@ -926,7 +926,7 @@ def agreement_then_probability(samples):
 
 @right(seven)
 def beta_of_the_leading_two(samples):
-    return leader_stays(count_votes([s.answer for s in samples]))
+    return probability_ahead(count_votes([s.answer for s in samples]))
 
 
 @right(seven)
