@@ -29,7 +29,7 @@ LONG = problem(*"33344444")  # is right only with all eight samples
 OPEN = problem("4", None, "4", "4")  # the first two samples have one answer
 SPELLED = problem(*"334444", gold="$4.00")  # LATE, with the right answer spelled otherwise
 LAPSE = problem(*"4433333344444444")  # right after 2 samples and after 16, wrong after 8
-MOST = problem(*"334443")  # a tie of three and three, which goes to 3
+MOST = problem(*"333444")  # a tie of three and three, which goes to 3
 
 CHEAPEST: list[tuple[Pool, list[float], int, tuple[float, int] | None, str]] = [
     ([EARLY, LATE], [0.5, 0.99], 0, (0.99, 10), "0.5 stops too early: one right vote is lost"),
@@ -118,7 +118,8 @@ SELECTIVE: list[tuple[Pool, float, float, str]] = [
      "7. It does not look at which answer is right"),
     ([SILENT, problem("3", "3", "3", "4")], 0.5, 0.0, "a sample without an answer agrees with no "
      "other: 1 of 4 is less than 3 of 4"),
-    ([EMPTY, SURE], 0.5, 1.0, "None is not an answer: nothing agrees in a problem without answers"),
+    ([EMPTY, SILENT], 0.5, 1.0, "None is not an answer: nothing agrees in a problem "
+     "without answers"),
     ([EMPTY, SURE], 1.0, 0.5, "a vote without any answer is wrong, but it counts as a problem"),
     ([problem(*"44356"), problem(*"34343")], 0.5, 0.0, "the share of the leader counts (2 of 5 and "
      "3 of 5), not its margin over the runner-up"),
@@ -126,6 +127,9 @@ SELECTIVE: list[tuple[Pool, float, float, str]] = [
      "answer, so 3 of 4 agree in the second problem: use count_votes"),
     ([problem(*"33556"), problem(*"4445678")], 0.5, 1.0, "the share of the leader counts (2 of 5 "
      "and 3 of 7), not how often two samples agree"),
+    ([problem(*"334567"), problem(*"444335566")], 0.5, 0.0, "2 of 6 and 3 of 9 are the same share: "
+     "the one that comes first in the pool is taken"),
+    ([problem(*"4433")], 1.0, 1.0, "4 and 3 tie, and majority takes the one that was seen first"),
     ([problem(*"34445")], 1.0, 1.0, "three of five samples vote for 4: the vote decides"),
     ([problem("4", "4", gold="$4.00")], 1.0, 1.0, "the right answer is spelled $4.00 here, and 4 "
      "is right: use is_right_answer"),

@@ -17,7 +17,7 @@ from statistics import fmean, median, pstdev, stdev
 import numpy as np
 
 from ch02_self_consistency import checks, pool_checks
-from ch02_self_consistency.rules import samples_until_sure
+from ch02_self_consistency.rules import samples_until_sure, vote_credit
 from ch02_self_consistency.self_consistency import probability_ahead
 from shared import LLM
 from shared.evaluation.intervals import paired_difference, pass_at_k
@@ -196,6 +196,10 @@ wrong_variants(
         "up_to_the_first_loser": (
             lambda votes: list(itertools.takewhile(lambda a: a in with_a_loop(votes), votes)),
             "need not come first",
+        ),
+        "within_a_tenth": (
+            lambda votes: [a for a in votes if votes[a] >= 0.9 * max(votes.values())],
+            "do not round",
         ),
         "two_at_most": (lambda votes: with_a_loop(votes)[:2], "three answers"),
         "sorted_as_numbers": (
@@ -435,6 +439,16 @@ wrong_variants(
         "commas_only": (
             lambda samples: by_length(samples, form=lambda a: a.replace(",", "")),
             "compare normal forms",
+        ),
+        "middle_of_the_range": (
+            lambda samples: by_length(samples, statistic=lambda n: (min(n) + max(n)) / 2),
+            "add all lengths",
+        ),
+        "right_ones_first": (
+            lambda samples: by_length(
+                [replace(s, num_tokens=s.num_tokens - s.is_right / 1000) for s in samples]
+            ),
+            "the answer seen first wins",
         ),
         "equal_lengths_by_text": (tie_by_text, "the answer seen first wins"),
         "equal_lengths_overwrite": (drops_ties_of_length, "the answer seen first wins"),
@@ -846,6 +860,16 @@ def rounds_votes(votes, draws=4000, seed=0):
     return dirichlet({a: int(count) for a, count in votes.items()}, draws, seed)
 
 
+@wrong(five, "do not round")
+def rounds_votes_up(votes, draws=4000, seed=0):
+    return dirichlet({a: math.ceil(count) for a, count in votes.items()}, draws, seed)
+
+
+@wrong(five, "multiple of 1/1009")
+def draws_a_thousand_at_most(votes, draws=4000, seed=0):
+    return dirichlet(votes, min(draws, 1000), seed)
+
+
 @wrong(five, "count + 0.5")
 def half_a_vote_as_prior(votes, draws=4000, seed=0):
     return dirichlet(votes, draws, seed, prior=0.5)
@@ -1181,6 +1205,12 @@ wrong_variants(
         "stops_at_the_first_bad_one": (stops_at_the_first_bad_one, "look at every threshold"),
         "any_right_sample": (any_right_sample, "samples"),
         "right_samples_counted": (right_samples_counted, "samples"),
+        "last_answer_wins_ties": (
+            lambda pool, thresholds, loss=1: search(
+                pool, thresholds, loss, full_of=lambda samples: majority(samples[::-1])
+            ),
+            "samples",
+        ),
         "mean_samples": (
             lambda pool, thresholds, loss=1: (
                 (found := search(pool, thresholds, loss)) and (found[0], found[1] / len(pool))
@@ -1423,6 +1453,29 @@ wrong_variants(
                 pool, coverage, is_right=lambda p: majority(p.samples) == p.gold
             ),
             "use is_right_answer",
+        ),
+        "half_a_point_for_a_tie": (
+            lambda pool, coverage: selective(
+                pool, coverage, is_right=lambda p: vote_credit(p.samples, p)
+            ),
+            "the one that was seen first",
+        ),
+        "larger_problems_first": (
+            lambda pool, coverage: selective(
+                pool, coverage, agreement=lambda p: (share_of_leader(p), len(p.samples))
+            ),
+            "the same share",
+        ),
+        "no_answer_is_one_vote": (
+            lambda pool, coverage: selective(
+                pool,
+                coverage,
+                agreement=lambda p: (
+                    max(count_votes([s.answer for s in p.samples]).values(), default=1)
+                    / len(p.samples)
+                ),
+            ),
+            "nothing agrees in a problem without answers",
         ),
         "probability_as_agreement": (
             lambda pool, coverage: selective(
