@@ -142,21 +142,19 @@ def plot_stopping(
         points = [(fmean(tokens), fmean(shares)) for shares, tokens in results.values()]
         axes.plot(*zip(*points), "o-", color=COLORS[color])
         below = color == "majority"
-        for key, point in zip(results, points):
+        for i, (key, point) in enumerate(zip(results, points)):
             axes.annotate(
                 f"vote of {key}" if below else f"P ≥ {key:g}",
                 point,
-                xytext=(6, -11) if below else (-2, 7),
+                xytext=(6, -11) if below else (0, 20 if i % 2 else 8),  # neighbours do not overlap
                 textcoords="offset points",
                 ha="left" if below else "center",
-                rotation=0 if below else 45,
-                rotation_mode="anchor",
                 fontsize=9,
                 color=COLORS[color],
             )
+    axes.margins(x=0.2, y=0.2)  # room for the labels
     axes.set(xlabel="generated tokens per problem", xlim=(0, None), ylabel="accuracy")
     axes.set_title("Stopping early against votes of a fixed size")
-    axes.margins(x=0.12, y=0.2)
     axes.yaxis.set_major_locator(MultipleLocator(0.05))
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
 
@@ -172,7 +170,7 @@ def plot_agreement(pool: list[PooledProblem], axes: Axes) -> None:
         credit = vote_credit(problem.samples, problem)
         counts["right" if credit == 1 else "tie" if credit else "wrong"][place] += 1
     bottom = [0] * len(edges)
-    labels = {"right": "right", "tie": "right answer among the tied leaders", "wrong": "wrong"}
+    labels = {"right": "right", "tie": "tie with the right answer", "wrong": "wrong"}
     for name, label in labels.items():
         bars = axes.bar(range(len(edges)), counts[name], bottom=bottom, color=COLORS[name])
         bars.set_label(label)
@@ -183,7 +181,7 @@ def plot_agreement(pool: list[PooledProblem], axes: Axes) -> None:
     axes.set_xticks(range(len(edges)), names)
     axes.set(xlabel="share of the samples that agree with the vote", ylabel="problems")
     axes.grid(axis="x", visible=False)
-    axes.legend()
+    axes.legend(loc="upper right")
 
 
 def plot_filters(logits: Tensor, names: list[str], title: str, axes: Axes) -> None:

@@ -67,6 +67,28 @@ def vote_accuracy(pool: list[PooledProblem], n: int) -> list[float]:
     ]
 
 
+def votes_by_plan(
+    pool: list[PooledProblem], plan: str, *, at_least: int = 3, repeats: int = 100
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """(one sample, vote) for each problem with `at_least` samples of a plan: how often one sample
+    is right, and the vote of as many samples as have the plan.
+
+    The first list has samples of this plan only, the second has samples of all plans, drawn
+    `repeats` times. A plan is the first line of a solution.
+    """
+    rng = random.Random(0)
+    within, overall = [], []
+    for problem in pool:
+        samples = problem.samples
+        same = [sample for sample in samples if sample.text.startswith(plan)]
+        if len(same) >= at_least:
+            draws = [rng.sample(samples, len(same)) for _ in range(repeats)]
+            vote = fmean(vote_credit(drawn, problem) for drawn in draws)
+            within.append((fmean(s.is_right for s in same), vote_credit(same, problem)))
+            overall.append((fmean(s.is_right for s in samples), vote))
+    return within, overall
+
+
 def by_probability(samples: list[Sample], per_token: bool = False) -> str | None:
     """`weighted_self_consistency` with the weight "probability" or "probability per token"."""
     totals = [s.measures["logprob"] / (s.num_tokens if per_token else 1) for s in samples]
@@ -103,7 +125,8 @@ def stopped_votes(
     """For each problem: how often an early vote is right, and how many tokens it generates.
 
     `count_of` takes the answers in the order of drawing and returns the number after which sampling
-    stops. Each problem's samples are put into `repeats` random orders, the same for every rule.
+    stops. Each problem's samples are put into `repeats` random orders, the same for every rule;
+    chance breaks ties.
     """
     rng = random.Random(0)
     shares, tokens = [], []
@@ -117,6 +140,13 @@ def stopped_votes(
         shares.append(fmean(right))
         tokens.append(fmean(spent))
     return shares, tokens
+
+
+def fixed_votes(pool: list[PooledProblem], n: int) -> tuple[list[float], list[float]]:
+    """For each problem: how often a vote of n samples is right, and how many tokens it generates
+    on average."""
+    lengths = [fmean(sample.num_tokens for sample in problem.samples) for problem in pool]
+    return vote_accuracy(pool, n), [n * length for length in lengths]
 
 
 def adaptive_votes(

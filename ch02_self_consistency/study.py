@@ -24,9 +24,9 @@ from ch02_self_consistency.rules import (
     by_certainty,
     by_confidence,
     by_probability,
+    fixed_votes,
     mean_and_half,
     passes,
-    stopped_votes,
     vote_accuracy,
 )
 from ch02_self_consistency.self_consistency import SAMPLING, self_consistency
@@ -45,7 +45,7 @@ from shared.evaluation.results import save_result, write_page
 
 CHAPTER = Path(__file__).parent
 SIZES = (4, 8, 16)
-THRESHOLDS = (0.5, 0.8, 0.9, 0.95, 0.99)
+THRESHOLDS = (0.8, 0.9, 0.95, 0.99)
 RULES = {
     "by probability": by_probability,
     "by probability per token": partial(by_probability, per_token=True),
@@ -105,8 +105,8 @@ def compare_stopping(pool: list[PooledProblem]) -> list[dict]:
     n = len(pool[0].samples)
     runs = {f"stop at P >= {bound}": adaptive_votes(pool, bound) for bound in THRESHOLDS}
     for count in (size for size in (4, 8, 10, 12) if size < n):
-        runs[f"fixed vote of {count}"] = stopped_votes(pool, lambda answers, count=count: count)
-    full, all_tokens = runs[f"all {n}"] = stopped_votes(pool, len)
+        runs[f"fixed vote of {count}"] = fixed_votes(pool, count)
+    full, all_tokens = runs[f"all {n}"] = fixed_votes(pool, n)
     rows = []
     for name, (shares, tokens) in runs.items():
         row = interval_row(name, n, [a - b for a, b in zip(shares, full)])
@@ -124,7 +124,8 @@ def section(content: dict) -> str:
     intro = (
         f"Split {settings['split']}, temperature {settings['temperature']}, seed "
         f"{settings['seed']}. Intervals are 95% (1.96 standard errors), differences paired. A tie "
-        "counts as the share of its leaders that are right."
+        "counts as the share of its leaders that are right. P is the probability that the leader "
+        "is truly ahead (`probability_ahead`)."
     )
     tables = [greedy_table(content["greedy"])] if content["greedy"] else []
     tables += [rules_table(content["rules"]), stopping_table(content["stopping"])]

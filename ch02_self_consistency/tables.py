@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from statistics import fmean
 
 from ch02_self_consistency.rules import (
     adaptive_votes,
+    leaders_that_stayed,
     mean_and_half,
     passes,
     share_of_leader,
@@ -59,6 +61,19 @@ def stopping_table(rows: list[dict]) -> str:
             for row in rows
         ]
     )
+
+
+def calibration_table(pool: list[PooledProblem]) -> str:
+    """How often early leaders lead all samples and are right, by the probability to be ahead."""
+    early = leaders_that_stayed(pool)
+    n = len(pool[0].samples)
+    rows = []
+    for low, high in pairwise((0.5, 0.6, 0.8, 0.9, 0.95, 1.01)):
+        some = [row for row in early if low <= row[0] < high]
+        shares = [f"{fmean(column):.2f}" for column in zip(*some)] or [""] * 3
+        titles = ("P(ahead)", "early votes", "mean P", f"leads all {n}", "is right")
+        rows.append(dict(zip(titles, [f"{low} to {min(high, 1)}", str(len(some)), *shares])))
+    return markdown_table(rows)
 
 
 def summary_table(

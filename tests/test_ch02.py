@@ -16,11 +16,11 @@ from scipy.stats import beta
 from scripts import run_script, start_script
 from wrong_answers.ch02 import RIGHT, WRONG
 
-from ch02_self_consistency import deepconf, figures, rules, study
+from ch02_self_consistency import deepconf, figures, rules, study, tables
 from ch02_self_consistency import self_consistency as chapter
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems
 from shared.evaluation.evaluate import load_evaluation
-from shared.evaluation.pool import PooledProblem, Sample
+from shared.evaluation.pool import PooledProblem, Sample, to_pool
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "ch02_self_consistency" / "self_consistency.py"
@@ -183,12 +183,11 @@ def test_a_vote_that_stops_early_counts_the_tokens_until_then():
     assert share == pytest.approx(0.5, abs=0.1)  # the orders are random
 
 
-def test_stopping_is_compared_with_the_full_vote_in_the_same_orders():
+def test_stopping_is_compared_with_the_full_vote():
     pool = [pooled(*"44443333"), pooled(*"34443333"), pooled(*"44444444")]
     rows = {row["name"]: row for row in study.compare_stopping(pool)}
     assert rows["all 8"]["saved"] == 0 and rows["all 8"]["mean"] == 0
     assert rows["fixed vote of 4"]["saved"] == 0.5 and "fixed vote of 8" not in rows
-    assert rows["stop at P >= 0.5"]["accuracy"] == rows["fixed vote of 4"]["accuracy"]
     assert rows["stop at P >= 0.95"]["saved"] < rows["stop at P >= 0.8"]["saved"] < 0.5
 
 
@@ -207,6 +206,7 @@ def test_every_table_has_the_same_accuracy_for_the_vote_of_all_samples():
     (full,) = (row for row in study.compare_stopping(pool) if row["name"] == "all 4")
     (vote,) = (row for row in study.compare_rules(pool) if row["name"] == "majority")
     assert full["accuracy"] == vote["mean"] == 0.5
+    assert rules.fixed_votes(pool, 2) == (rules.vote_accuracy(pool, 2), [20, 20, 20, 20])
     with pytest.raises(ValueError, match="n is 5"):
         rules.vote_accuracy(pool, 5)
 
@@ -220,6 +220,25 @@ def test_leaders_that_stayed_compares_each_early_leader_with_all_samples():
     assert sum(stayed for _, stayed, _ in found) / 400 == pytest.approx(0.75, abs=0.1)
     spelled = rules.leaders_that_stayed([pooled("4", "4.0", "4.0")], sizes=(1,), repeats=20)
     assert all(stayed for _, stayed, _ in spelled)
+
+
+def test_votes_of_one_plan_are_compared_with_as_many_samples_of_all_plans():
+    problem = pooled(*"3334444444")
+    samples = [
+        replace(s, text="Plan: a.\n" if i < 4 else "") for i, s in enumerate(problem.samples)
+    ]
+    pool = [replace(problem, samples=samples), pooled(*"44")]
+    within, overall = rules.votes_by_plan(pool, "Plan: a.", repeats=400)
+    assert within == [(0.25, 0.0)] and overall[0][0] == 0.7
+    exact = (math.comb(7, 4) + math.comb(7, 3) * 3 + math.comb(7, 2) * 3 / 2) / math.comb(10, 4)
+    assert overall[0][1] == pytest.approx(exact, abs=0.08)
+
+
+def test_the_calibration_table_has_a_row_for_each_range_of_probabilities():
+    rows = tables.calibration_table([pooled(*"4444444444444444")]).splitlines()
+    assert "leads all 16" in rows[0] and len(rows) == 2 + 5
+    assert rows[2] == "| 0.5 to 0.6 | 0 |  |  |  |"
+    assert rows[-1].startswith("| 0.95 to 1 | 30 |") and rows[-1].endswith("| 1.00 | 1.00 |")
 
 
 @pytest.mark.parametrize("n", [1, 2, 4, 8])
@@ -409,6 +428,22 @@ def test_universal_self_consistency_takes_the_named_response(reply, answer, chos
     assert "Response 3: so \\boxed{5}" in asked and PROBLEM.question in asked
     assert llm.calls[1][1].temperature == 0 and llm.calls[1][1].n == 1
     assert len(solution.completions) == 4 and solution.cost.generated_tokens == 8
+
+
+def test_the_recorded_samples_are_those_that_the_notebook_shows():
+    """SAMPLE_NOW = False reads these instead of sampling: the numbers must be the same."""
+    folder = SCRIPT.with_name("recorded")
+    pool, greedy = (load_evaluation(folder / f"word_{name}.jsonl") for name in ("pool", "greedy"))
+    shares = rules.vote_accuracy(to_pool(pool), 16)
+    notebook = nbformat.read(SCRIPT.with_suffix(".ipynb"), as_version=4)
+    shown = "".join(
+        output.get("text", "")
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+    )
+    assert f"greedy         {greedy.accuracy:.3f}\nmajority of  1" in shown
+    assert f"majority of 16 {sum(shares) / 100:.3f} " in shown and len(shares) == 100
 
 
 def run(*arguments, cwd, script=SCRIPT):
