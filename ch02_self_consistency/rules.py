@@ -23,7 +23,6 @@ from shared.evaluation.pool import (
     is_right_answer,
     majority,
 )
-from shared.grading.answers import normalize_answer
 from shared.grading.voting import count_votes, is_at_least, winner
 
 
@@ -174,7 +173,7 @@ def leaders_that_stayed(
                 votes = count_votes(answers_of(samples[:size]))
                 if votes:
                     leader = winner(votes)
-                    stayed = normalize_answer(leader) in map(normalize_answer, leaders)
+                    stayed = len(count_votes([*leaders, leader])) == len(leaders)  # one of them
                     is_right = is_right_answer(leader, problem)
                     found.append((probability_ahead(votes), stayed, is_right))
     return found
