@@ -376,8 +376,9 @@ def check_seed(probability_ahead_dirichlet: Callable[..., float]) -> None:
 
 def check_draws(probability_ahead_dirichlet: Callable[..., float]) -> None:
     """Raise AssertionError unless `draws` is the number of draws."""
-    votes = {"7": 3, "8": 2, "9": 2}
-    for draws, seed in ((7, 0), (7, 1), (7, 2), (7, 3), (7, 4), (7, 5), (1009, 0)):
+    two, three = {"7": 3, "8": 2}, {"7": 3, "8": 2, "9": 2}
+    cases = [(three, 7, seed) for seed in range(6)] + [(three, 1009, 0), (two, 7, 0)]
+    for votes, draws, seed in cases:
         case = f"probability_ahead_dirichlet({votes}, draws={draws}, seed={seed})"
         wins = draws * check_number(
             call(probability_ahead_dirichlet, votes, case=case, draws=draws, seed=seed), case

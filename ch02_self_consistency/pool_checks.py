@@ -29,6 +29,7 @@ LONG = problem(*"33344444")  # is right only with all eight samples
 OPEN = problem("4", None, "4", "4")  # the first two samples have one answer
 SPELLED = problem(*"334444", gold="$4.00")  # LATE, with the right answer spelled otherwise
 LAPSE = problem(*"4433333344444444")  # right after 2 samples and after 16, wrong after 8
+SLOW = problem(*"4344")  # two samples at 0.5, four at 0.8
 MOST = problem(*"333444")  # a tie of three and three, which goes to 3
 
 CHEAPEST: list[tuple[Pool, list[float], int, tuple[float, int] | None, str]] = [
@@ -48,6 +49,8 @@ CHEAPEST: list[tuple[Pool, list[float], int, tuple[float, int] | None, str]] = [
      "right: use is_right_answer"),
     ([LAPSE], [0.8, 0.9, 0.99], 0, (0.8, 2), "0.99 is acceptable, 0.9 is not, and 0.8 is again: "
      "look at every threshold"),
+    ([EARLY] * 9 + [SLOW], [0.5, 0.8], 0, (0.5, 20), "22 samples are more than 20: only an exact "
+     "tie goes to the higher threshold"),
     ([MOST], [0.5, 0.99], 0, (0.5, 2), "ties go to the first answer, so the full vote is wrong"),
     ([LATE], [0.5, 0.6], 0, None, "no threshold is acceptable: return None"),
     ([EARLY], [], 0, None, "there are no thresholds: return None"),

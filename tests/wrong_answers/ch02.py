@@ -865,6 +865,11 @@ def rounds_votes_up(votes, draws=4000, seed=0):
     return dirichlet({a: math.ceil(count) for a, count in votes.items()}, draws, seed)
 
 
+@wrong(five, "multiple of 1/7")
+def the_beta_for_two_answers(votes, draws=4000, seed=0):
+    return probability_ahead(votes) if len(votes) == 2 else dirichlet(votes, draws, seed)
+
+
 @wrong(five, "multiple of 1/1009")
 def draws_a_thousand_at_most(votes, draws=4000, seed=0):
     return dirichlet(votes, min(draws, 1000), seed)
@@ -1205,6 +1210,17 @@ wrong_variants(
         "stops_at_the_first_bad_one": (stops_at_the_first_bad_one, "look at every threshold"),
         "any_right_sample": (any_right_sample, "samples"),
         "right_samples_counted": (right_samples_counted, "samples"),
+        "nearly_as_cheap": (
+            lambda pool, thresholds, loss=1: search(
+                pool,
+                thresholds,
+                loss,
+                choose=lambda found: max(
+                    each for each in found if each[1] <= 1.1 * min(cost for _, cost in found)
+                ),
+            ),
+            "only an exact tie",
+        ),
         "last_answer_wins_ties": (
             lambda pool, thresholds, loss=1: search(
                 pool, thresholds, loss, full_of=lambda samples: majority(samples[::-1])
