@@ -33,7 +33,7 @@ from ch02_self_consistency.self_consistency import SAMPLING, self_consistency
 from ch02_self_consistency.tables import greedy_table, rules_table, stopping_table
 from shared.errors import setting_up
 from shared.evaluation.cli import add_common_flags, evaluate_as_told, friendly_errors
-from shared.evaluation.evaluate import Evaluation, load_evaluation
+from shared.evaluation.evaluation import Evaluation, load_evaluation
 from shared.evaluation.plots import save_figure, use_style
 from shared.evaluation.pool import (
     PooledProblem,

@@ -14,7 +14,7 @@ from ch02_self_consistency.rules import (
     signed,
     vote_accuracy,
 )
-from shared.evaluation.evaluate import load_evaluation
+from shared.evaluation.evaluation import load_evaluation
 from shared.evaluation.pool import POOLS_FOLDER, PooledProblem, read_pool
 from shared.evaluation.results import markdown_table, with_interval
 
