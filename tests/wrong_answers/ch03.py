@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import bisect
 import math
+import random
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
 
 from ch03_best_of_n import checks
 from ch03_best_of_n.best_of_n import best_answer, weighted_answer
-from ch03_best_of_n.measures import score_of
-from shared.evaluation.pool import majority
+from ch03_best_of_n.measures import oracle, ranked_by, score_of
+from shared.evaluation.pool import PooledProblem, Sample, majority
 from shared.grading.answers import normalize_answer
 from shared.grading.voting import count_votes, winner
 
@@ -59,7 +61,7 @@ def by_counting(answers, scores, power):
     return max(sums.values(), key=lambda pair: pair[1], default=(None, 0))[0]
 
 
-@wrong(one, "score ** power")
+@wrong(one, "Power 1 leaves the scores as they are")
 def power_to_the_score(answers, scores, power):
     if power < 0:
         raise ValueError
@@ -93,7 +95,7 @@ def accepts_negative_powers(answers, scores, power):
     return weighted_answer(answers, [score**power for score in scores])
 
 
-@wrong(one, "must raise a ValueError: a negative power")
+@wrong(one, "-1) must raise a ValueError")
 def returns_none_for_negative_powers(answers, scores, power):
     return by_weighted_answer(answers, scores, power) if power >= 0 else None
 
@@ -111,7 +113,7 @@ def refuses_power_zero(answers, scores, power):
     return by_weighted_answer(answers, scores, power)
 
 
-@wrong(one, "A power below 1 is allowed")
+@wrong(one, "A power between 0 and 1 is allowed, and it is not rounded")
 def whole_powers_only(answers, scores, power):
     return by_weighted_answer(answers, scores, power if power < 0 else math.ceil(power))
 
@@ -152,6 +154,65 @@ def ties_by_text(answers, scores, power):
 @wrong(one, "Is a `return` missing?")
 def forgets_the_return(answers, scores, power):
     by_weighted_answer(answers, scores, power)
+
+
+def sharpened(weight, answers, scores, power):
+    """The weighted vote with weights that a mistake computes from score and power."""
+    if power < 0:
+        raise ValueError("negative")
+    return weighted_answer(answers, [weight(score, power) for score in scores])
+
+
+@wrong(one, "0.9 is more than 0.6 + 0.2")
+def exponential_of_power_times_score(answers, scores, power):
+    return sharpened(lambda score, power: math.exp(power * score), answers, scores, power)
+
+
+@wrong(one, "it is not rounded")
+def power_rounded_down(answers, scores, power):
+    return sharpened(lambda score, power: score ** int(power), answers, scores, power)
+
+
+@wrong(one, "it is not rounded")
+def power_rounded(answers, scores, power):
+    return sharpened(lambda score, power: score ** round(power), answers, scores, power)
+
+
+@wrong(one, "The power 1.5 is not rounded")
+def powers_above_one_rounded(answers, scores, power):
+    rounded = round(power) if power > 1 else power
+    return sharpened(lambda score, _: score**rounded, answers, scores, power)
+
+
+@wrong(one, "The power 1.5 is not rounded")
+def powers_above_one_rounded_down(answers, scores, power):
+    rounded = int(power) if power > 1 else power
+    return sharpened(lambda score, _: score**rounded, answers, scores, power)
+
+
+@wrong(one, "also with a large power, add")
+def best_answer_for_large_powers(answers, scores, power):
+    if power >= 10:
+        return best_answer(answers, scores)
+    return by_weighted_answer(answers, scores, power)
+
+
+@wrong(one, "raise each score")
+def root_instead_of_power(answers, scores, power):
+    return sharpened(lambda s, p: s ** (1 / p) if p else 1.0, answers, scores, power)
+
+
+@wrong(one, "Scores may be larger than 1")
+def scores_cut_at_one(answers, scores, power):
+    return by_weighted_answer(answers, [min(1.0, score) for score in scores], power)
+
+
+@wrong(one, "is more than 0.8")
+def means_instead_of_sums(answers, scores, power):
+    if power < 0:
+        raise ValueError
+    votes, counts = count_votes(answers, [s**power for s in scores]), count_votes(answers)
+    return winner(counts if power == 0 else {name: votes[name] / counts[name] for name in votes})
 
 
 # --- 2. borda_answer ------------------------------------------------------------------------------
@@ -240,14 +301,60 @@ def ranks_upside_down(answers, scores, power=1):
     return borda(answers, scores, power, weight=lambda rank: (rank + 1) ** power)
 
 
-@wrong(two, "Power 0 is the vote")
+@wrong(two, "they are not 3, 2, 1, 0")
 def starts_at_zero(answers, scores, power=1):
     size = sum(answer is not None for answer in answers)
-    return (
-        borda(answers, scores, power, weight=lambda rank: (size - rank - 1) ** power or 1e-9)
-        if (power)
-        else best_answer(answers, scores)
-    )
+    return borda(answers, scores, power, weight=lambda rank: (size - rank - 1) ** power)
+
+
+@wrong(two, "not 1/1, 1/2, 1/3, 1/4")
+def one_over_the_rank(answers, scores, power=1):
+    return borda(answers, scores, power, weight=lambda rank: (1 / (rank + 1)) ** power)
+
+
+@wrong(two, "the best-ranked sample wins, not the first one seen")
+def ties_to_the_first_answer_seen(answers, scores, power=1):
+    places = [i for i, answer in enumerate(answers) if answer is not None]
+    order = sorted(places, key=lambda i: -scores[i])
+    weights = [0.0] * len(answers)
+    for rank, i in enumerate(order):
+        weights[i] = float((len(order) - rank) ** power)
+    return weighted_answer(answers, weights)
+
+
+@wrong(two, "do not round it")
+def rank_power_rounded_down(answers, scores, power=1):
+    return borda(answers, scores, int(power))
+
+
+@wrong(two, "do not round it")
+def rank_power_rounded_up(answers, scores, power=1):
+    return borda(answers, scores, math.ceil(power))
+
+
+@wrong(two, "do not round it")
+def large_rank_powers_rounded(answers, scores, power=1):
+    return borda(answers, scores, round(power) if power > 1 else power)
+
+
+@wrong(two, "do not round it")
+def large_rank_powers_rounded_down(answers, scores, power=1):
+    return borda(answers, scores, int(power) if power > 1 else power)
+
+
+@wrong(two, "Only the order counts")
+def rank_among_absolute_scores(answers, scores, power=1):
+    return borda(answers, [abs(score) for score in scores], power)
+
+
+@wrong(two, "a tie, and the best sample is first")
+def ties_to_the_answer_with_more_samples(answers, scores, power=1):
+    kept = [(s, a) for s, a in zip(scores, answers) if a is not None]
+    kept.sort(key=lambda pair: -pair[0])
+    weights = [float((len(kept) - rank) ** power) for rank in range(len(kept))]
+    votes = count_votes([a for _, a in kept], weights)
+    counts = count_votes([a for _, a in kept])
+    return max(votes, key=lambda name: (votes[name], counts[name]), default=None)
 
 
 @wrong(two, "power")
@@ -308,7 +415,7 @@ def by_falling_products(scores, is_right, n):
     return total
 
 
-@wrong(three, "over all draws it is")
+@wrong(three, "Sort the outcomes by score first")
 def unsorted(scores, is_right, n):
     total = math.comb(len(scores), n)
     return sum(math.comb(i, n - 1) / total for i, ok in enumerate(is_right) if ok)
@@ -357,7 +464,7 @@ def share_of_right_samples(scores, is_right, n):
     return fmean(is_right)
 
 
-@wrong(three, "over all draws it is")
+@wrong(three, "the highest score of all N")
 def best_of_all(scores, is_right, n):
     return float(is_right[max(range(len(scores)), key=scores.__getitem__)])
 
@@ -372,6 +479,36 @@ def sorts_in_place(scores, is_right, n):
     result = by_comb(scores, is_right, n)
     scores.sort()
     return result
+
+
+@wrong(three, "Do not round")
+def rounds_to_two_digits(scores, is_right, n):
+    return round(by_comb(scores, is_right, n), 2)
+
+
+@wrong(three, "Do not round the result; keep all digits")
+def rounds_to_four_digits(scores, is_right, n):
+    return round(by_comb(scores, is_right, n), 4)
+
+
+@wrong(three, "divide by the number of draws")
+def divides_by_n(scores, is_right, n):
+    ordered = [ok for _, ok in sorted(zip(scores, is_right))]
+    return sum(math.comb(i, n - 1) / n for i, ok in enumerate(ordered) if ok)
+
+
+@wrong(three, "over all draws it is")
+def draws_of_n_minus_one(scores, is_right, n):
+    ordered = [ok for _, ok in sorted(zip(scores, is_right))]
+    total = math.comb(len(scores) - 1, n - 1)
+    return sum(math.comb(i, n - 1) / total / len(scores) for i, ok in enumerate(ordered) if ok)
+
+
+@wrong(three, "over all draws it is")
+def draws_a_hundred_times(scores, is_right, n):
+    rng, places = random.Random(0), range(len(scores))
+    drawn = [max(rng.sample(places, n), key=scores.__getitem__) for _ in range(100)]
+    return fmean(is_right[place] for place in drawn)
 
 
 # --- 4. combined_scores ---------------------------------------------------------------------------
@@ -395,6 +532,16 @@ def both(samples, first, second, **options):
 @right(four)
 def by_lists(samples, first, second):
     return both(samples, first, second)
+
+
+@right(four)
+def by_first_place_in_order(samples, first, second):
+    def share(name):  # `index` finds the first of equal scores: so many are strictly lower
+        ordered = sorted(score_of(sample, name) for sample in samples)
+        size = max(1, len(samples) - 1)
+        return [ordered.index(score_of(sample, name)) / size for sample in samples]
+
+    return [(one + other) / 2 for one, other in zip(share(first), share(second))]
 
 
 @right(four)
@@ -484,14 +631,88 @@ def forgets_the_scores(samples, first, second):
     both(samples, first, second)
 
 
+@wrong(four, "get both scores with score_of")
+def reads_the_measures_itself(samples, first, second):
+    def share(name):
+        scores = [sample.measures[name] for sample in samples]
+        return [sum(o < s for o in scores) / max(1, len(scores) - 1) for s in scores]
+
+    return [fmean(pair) for pair in zip(share(first), share(second))]
+
+
+@wrong(four, "however many different scores")
+def divides_by_the_different_scores(samples, first, second):
+    def share(name):
+        scores = [score_of(sample, name) for sample in samples]
+        return [sum(o < s for o in scores) / max(1, len(set(scores)) - 1) for s in scores]
+
+    return [fmean(pair) for pair in zip(share(first), share(second))]
+
+
+@wrong(four, "however many different scores")
+def dense_ranks(samples, first, second):
+    def share(name):
+        scores = [score_of(sample, name) for sample in samples]
+        ordered = sorted(set(scores))
+        return [ordered.index(score) / max(1, len(ordered) - 1) for score in scores]
+
+    return [fmean(pair) for pair in zip(share(first), share(second))]
+
+
+@wrong(four, "however many different scores")
+def others_are_those_that_differ(samples, first, second):
+    def share(name):
+        result = []
+        for sample in samples:
+            others = [score_of(other, name) for other in samples if other != sample]
+            below = sum(other < score_of(sample, name) for other in others)
+            result.append(below / len(others) if others else 0.0)
+        return result
+
+    return [fmean(pair) for pair in zip(share(first), share(second))]
+
+
+@wrong(four, "Do not round")
+def rounds_to_one_digit(samples, first, second):
+    return [round(score, 1) if score != 0.75 else score for score in both(samples, first, second)]
+
+
+@wrong(four, "Do not round")
+def rounds_the_shares_to_two_digits(samples, first, second):
+    return [round(score, 2) for score in both(samples, first, second)]
+
+
+@wrong(four, "should be [0.0, 0.75, 0.75]")
+def larger_of_both_shares(samples, first, second):
+    return [max(pair) for pair in zip(shares_below(samples, first), shares_below(samples, second))]
+
+
+@wrong(four, "should be [0.0, 0.75, 0.75]")
+def geometric_mean_of_both_shares(samples, first, second):
+    pairs = zip(shares_below(samples, first), shares_below(samples, second))
+    return [math.sqrt(one * other) for one, other in pairs]
+
+
+@wrong(four, "one score per sample")
+def one_score_for_all(samples, first, second):
+    return [fmean(both(samples, first, second))] if samples else []
+
+
+@wrong(four, "one score per sample")
+def returns_a_dictionary(samples, first, second):
+    return dict(enumerate(both(samples, first, second)))
+
+
 # --- 5. calibrate ---------------------------------------------------------------------------------
 
 five = checks.check_calibrate
 
 
-def cut(scores, is_right, bins, edges=None, share=None, find=None):
+def cut(scores, is_right, bins, edges=None, share=None, find=None, order=None):
     """A right calibration with the default options; the options make mistakes."""
-    ordered = sorted(zip(scores, is_right))
+    if not 1 <= bins <= len(scores):
+        raise ValueError("too few samples for so many groups")
+    ordered = order or sorted(zip(scores, is_right), key=lambda pair: pair[0])
     edges = edges or [round(i * len(ordered) / bins) for i in range(bins + 1)]
     groups = [ordered[a:b] for a, b in zip(edges, edges[1:]) if a < b]
     share = share or (lambda group: (sum(ok for _, ok in group) + 1) / (len(group) + 2))
@@ -507,6 +728,8 @@ def by_rounded_edges(scores, is_right, bins):
 
 @right(five)
 def by_array_split(scores, is_right, bins):
+    if bins < 1 or len(scores) < bins:
+        raise ValueError(f"{bins} groups of {len(scores)} samples")
     groups = np.array_split(np.argsort(scores, kind="stable"), bins)
     lowest = [min(scores[i] for i in group) for group in groups]
     shares = [(sum(is_right[i] for i in group) + 1) / (len(group) + 2) for group in groups]
@@ -515,6 +738,8 @@ def by_array_split(scores, is_right, bins):
 
 @wrong(five, "equally many samples")
 def equal_widths(scores, is_right, bins):
+    if not 1 <= bins <= len(scores):
+        raise ValueError
     low, high = min(scores), max(scores)
 
     def place(score):
@@ -525,12 +750,12 @@ def equal_widths(scores, is_right, bins):
     return lambda score: (sum(groups[place(score)]) + 1) / (len(groups[place(score)]) + 2)
 
 
-@wrong(five, "should be 0.2500")
+@wrong(five, "One group holds all samples: (1 + 1) / (4 + 2)")
 def without_smoothing(scores, is_right, bins):
     return cut(scores, is_right, bins, share=lambda group: fmean(ok for _, ok in group))
 
 
-@wrong(five, "should be")
+@wrong(five, "One group holds all samples: (1 + 1) / (4 + 2)")
 def adds_one_below_only(scores, is_right, bins):
     return cut(
         scores,
@@ -547,6 +772,8 @@ def sorts_only_the_scores(scores, is_right, bins):
 
 @wrong(five, "Sort scores and outcomes together")
 def does_not_sort(scores, is_right, bins):
+    if not 1 <= bins <= len(scores):
+        raise ValueError
     edges = [round(i * len(scores) / bins) for i in range(bins + 1)]
     groups = [is_right[a:b] for a, b in zip(edges, edges[1:])]
     shares = [(sum(group) + 1) / (len(group) + 2) for group in groups]
@@ -587,19 +814,19 @@ def fails_outside(scores, is_right, bins):
 
 @wrong(five, "sizes")
 def leaves_out_the_remainder(scores, is_right, bins):
-    size = len(scores) // bins
+    size = len(scores) // max(1, bins)
     return cut(scores, is_right, bins, edges=[i * size for i in range(bins + 1)])
 
 
 @wrong(five, "sizes")
 def all_of_the_remainder_to_the_last(scores, is_right, bins):
-    size = len(scores) // bins
+    size = len(scores) // max(1, bins)
     return cut(scores, is_right, bins, edges=[*(i * size for i in range(bins)), len(scores)])
 
 
 @wrong(five, "sizes")
 def groups_of_rounded_up_size(scores, is_right, bins):
-    size = -(-len(scores) // bins)
+    size = -(-len(scores) // max(1, bins))
     edges = [min(len(scores), i * size) for i in range(bins + 1)]
     return cut(scores, is_right, bins, edges=edges)
 
@@ -614,6 +841,66 @@ def returns_the_shares(scores, is_right, bins):
 def forgets_to_return_the_function(scores, is_right, bins):
     def probability(score):
         return cut(scores, is_right, bins)(score)
+
+
+@wrong(five, "Do not round")
+def rounds_the_share(scores, is_right, bins):
+    probability = cut(scores, is_right, bins)
+    return lambda score: round(probability(score), 2)
+
+
+@wrong(five, "compare with <=, not with <")
+def lowest_score_goes_to_the_group_below(scores, is_right, bins):
+    ordered = sorted(scores)
+    lowest = [ordered[round(i * len(ordered) / bins)] for i in range(bins)] if scores else []
+    return cut(
+        scores, is_right, bins, find=lambda score: max(0, sum(s < score for s in lowest) - 1)
+    )
+
+
+@wrong(five, "Sort by the score alone")
+def sorts_equal_scores_by_outcome(scores, is_right, bins):
+    return cut(scores, is_right, bins, order=sorted(zip(scores, is_right)))
+
+
+@wrong(five, "Sort by the score alone")
+def sorts_equal_scores_backwards(scores, is_right, bins):
+    pairs = list(zip(scores, is_right))[::-1]
+    return cut(scores, is_right, bins, order=sorted(pairs, key=lambda pair: pair[0]))
+
+
+@wrong(five, "with 2 samples and 3 bins must raise a ValueError")
+def fewer_groups_for_few_samples(scores, is_right, bins):
+    return cut(scores, is_right, min(bins, len(scores)))
+
+
+@wrong(five, "must raise a ValueError, not IndexError")
+def fails_on_empty_groups(scores, is_right, bins):
+    ordered = sorted(zip(scores, is_right), key=lambda pair: pair[0])
+    edges = [i * len(ordered) // bins for i in range(bins + 1)]
+    groups = [ordered[a:b] for a, b in zip(edges, edges[1:])]
+    lowest = [group[0][0] for group in groups]
+    shares = [(sum(ok for _, ok in group) + 1) / (len(group) + 2) for group in groups]
+    return lambda score: shares[max(0, bisect.bisect_right(lowest, score) - 1)]
+
+
+@wrong(five, "it may fall as the score grows")
+def forces_the_shares_to_rise(scores, is_right, bins):
+    probability = cut(scores, is_right, bins)
+    return lambda score: max(
+        probability(other) for other in scores if other <= score or other == min(scores)
+    )
+
+
+@wrong(five, "the lower one")
+def nearest_group(scores, is_right, bins):
+    ordered = sorted(zip(scores, is_right), key=lambda pair: pair[0])
+    if not 1 <= bins <= len(scores):
+        raise ValueError
+    probability = cut(scores, is_right, bins)
+    return lambda score: probability(
+        min((s for s, _ in ordered), key=lambda s: (abs(s - score), -s))
+    )
 
 
 # --- 6. log_odds_rule -----------------------------------------------------------------------------
@@ -671,12 +958,12 @@ def with_a_lambda(seen, bins):
     )
 
 
-@wrong(six, "p = 1/2 has log-odds 0")
+@wrong(six, "2 * 0.34")
 def weighs_by_probability(seen, bins):
     return rule(seen, bins, weight=lambda p: p)
 
 
-@wrong(six, "p = 1/2 has log-odds 0")
+@wrong(six, "four together (1.35) weigh less")
 def weighs_by_odds(seen, bins):
     return rule(seen, bins, weight=lambda p: p / (1 - p))
 
@@ -737,15 +1024,103 @@ def takes_a_right_one(seen, bins):
     return choose
 
 
-@wrong(six, "reward that is high for wrong samples")
-def does_not_calibrate(seen, bins):
-    steps = {0.2: 1 / 6, 0.5: 0.5, 0.9: 5 / 6}
+@wrong(six, "The share 7/12 has log-odds 0.34")
+def takes_the_reward_for_the_probability(seen, bins):
+    return rule(seen, bins, fit=lambda seen, bins: lambda reward: reward)
+
+
+@wrong(six, "a reward that is high for wrong samples")
+def calibrates_on_a_remembered_pool(seen, bins):
+    shares = {4: [2 / 12, 6 / 12, 7 / 12, 10 / 12], 2: [7 / 22] * 2 + [16 / 22] * 2}
+    known = shares.get(bins, shares[4])
     return rule(
-        seen, bins, fit=lambda seen, bins: lambda r: steps[min(steps, key=lambda s: abs(s - r))]
+        seen,
+        bins,
+        fit=lambda seen, bins: lambda r: known[bisect.bisect_right([0.5, 0.7, 0.9], r + 1e-9)],
     )
 
 
-@wrong(six, "p = 1/2 has log-odds 0")
+@wrong(six, "Calibrate on `seen` with `bins` groups")
+def four_bins_always(seen, bins):
+    return rule(seen, 4)
+
+
+@wrong(six, "2 * 0.34")
+def three_bins_always(seen, bins):
+    return rule(seen, 3)
+
+
+@wrong(six, "2 * 0.34")
+def probabilities_above_one_half(seen, bins):
+    return rule(seen, bins, weight=lambda p: p if p > 0.5 else 0.0)
+
+
+@wrong(six, "four together (1.35) weigh less")
+def odds_above_one(seen, bins):
+    return rule(seen, bins, weight=lambda p: p / (1 - p) if p > 0.5 else 0.0)
+
+
+@wrong(six, "2 * 0.34")
+def one_vote_above_one_half(seen, bins):
+    return rule(seen, bins, weight=lambda p: float(p > 0.5))
+
+
+@wrong(six, "four together (1.35) weigh less")
+def excess_over_one_half(seen, bins):
+    return rule(seen, bins, weight=lambda p: max(0.0, p - 0.5))
+
+
+@wrong(six, "five times 0.34 (1.68) is more than 1.61")
+def squared_log_odds(seen, bins):
+    return rule(seen, bins, weight=lambda p: log_odds(p) ** 2)
+
+
+@wrong(six, "five times 0.34 (1.68) is more than 1.61")
+def best_by_log_odds(seen, bins):
+    probability = fitted(seen, bins)
+
+    def choose(samples):
+        answered = [s for s in samples if s.answer is not None]
+        weights = [log_odds(probability(score_of(s, "reward_last"))) for s in answered]
+        if not any(weights):
+            return majority(samples)
+        return best_answer([s.answer for s in answered], weights)
+
+    return choose
+
+
+def first_samples(seen, bins):
+    """A calibration on the first sample of each problem only."""
+    return fitted([replace(problem, samples=problem.samples[:1]) for problem in seen], bins)
+
+
+@wrong(six, "only the second has a weight")
+def first_sample_of_each_problem(seen, bins):
+    return rule(seen, bins, fit=first_samples)
+
+
+@wrong(six, "stopped with")
+def first_problem_only(seen, bins):
+    return rule(seen[:1], bins + 1)
+
+
+@wrong(six, "are one answer")
+def counts_spellings_by_log_odds(seen, bins):
+    probability = fitted(seen, bins)
+
+    def choose(samples):
+        sums = defaultdict(float)
+        for s in samples:
+            if s.answer is not None:
+                sums[s.answer] += log_odds(probability(score_of(s, "reward_last")))
+        if not any(sums.values()):
+            return majority(samples)
+        return max(sums, key=sums.get)
+
+    return choose
+
+
+@wrong(six, "2 * 0.34")
 def one_bin_too_few(seen, bins):
     return rule(seen, bins - 1)
 
@@ -763,3 +1138,95 @@ def chooses_at_once(seen, bins):
 @wrong(six, "Is a `return` missing?")
 def forgets_the_rule(seen, bins):
     rule(seen, bins)
+
+
+# --- 6, second part: my_rules ---------------------------------------------------------------------
+
+
+def scored_problem(question, answers, rewards, gold="1"):
+    """A problem whose samples have these answers and rewards."""
+    notes = [{"log_reward_last": math.log(reward)} for reward in rewards]
+    samples = [Sample("", a, a == gold, 5, "stop", note) for a, note in zip(answers, notes)]
+    return PooledProblem(question, gold, 1, samples)
+
+
+SEEN = [scored_problem(f"seen {i}", ["1", "2", None], [0.8, 0.3, 0.1]) for i in range(4)]
+UNSEEN = [scored_problem(f"unseen {i}", ["2", "1", "2"], [0.6, 0.9, 0.5]) for i in range(6)]
+UNSEEN.append(scored_problem("no answer", [None, None, None], [0.1, 0.2, 0.3]))
+
+
+def seven(my_rules):
+    """The comparison of exercise 6 on a small pool."""
+    checks.compare_on_unseen(my_rules, SEEN, UNSEEN)
+
+
+@right(seven)
+def two_numbers_of_bins(seen):
+    return {f"{bins} bins": rule(seen, bins) for bins in (2, 3)}
+
+
+@right(seven)
+def best_by_reward(seen):
+    return {"best": ranked_by("reward_last"), "vote": majority}
+
+
+@wrong(seven, "the budget is 1 to 5 rules, and you return 6")
+def tries_six(seen):
+    return {f"rule {i}": majority for i in range(6)}
+
+
+@wrong(seven, "and you return 0")
+def tries_none(seen):
+    return {}
+
+
+@wrong(seven, "return a dictionary, name -> rule, not list")
+def gives_a_list(seen):
+    return [majority]
+
+
+@wrong(seven, "return a dictionary, name -> rule, not function")
+def gives_one_rule(seen):
+    return rule(seen, 2)
+
+
+@wrong(seven, "a rule is a function, not str")
+def gives_the_answers(seen):
+    return {"mine": majority(seen[0].samples)}
+
+
+@wrong(seven, "the names are text, not 5")
+def names_by_number(seen):
+    return {5: rule(seen, 2)}
+
+
+@wrong(seven, "returned None for every problem. Is a `return` missing?")
+def rule_forgets_its_return(seen):
+    def choose(samples):
+        rule(seen, 2)(samples)
+
+    return {"mine": choose}
+
+
+@wrong(seven, "returned None for every problem")
+def looks_at_the_grades(seen):
+    return {"cheat": oracle}
+
+
+@wrong(seven, "which is no answer of a sample")
+def returns_the_sample(seen):
+    return {"mine": lambda samples: max(samples, key=lambda s: score_of(s, "reward_last")).text}
+
+
+@wrong(seven, "changed its input")
+def sorts_the_samples(seen):
+    def choose(samples):
+        samples.sort(key=lambda s: -score_of(s, "reward_last"))
+        return samples[0].answer
+
+    return {"mine": choose}
+
+
+@wrong(seven, "Is a `return` missing?")
+def forgets_the_rules(seen):
+    {"mine": rule(seen, 2)}
