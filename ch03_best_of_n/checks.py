@@ -214,11 +214,13 @@ def toy_sample(certainty: float, judged: float, *, right: bool = False) -> Sampl
 
 
 COMBINED = [  # (certainty, judge) of each sample, expected, what to think of
+    ([(20.0, 0.1), (20.1, 0.9), (20.2, 0.5)], [0.0, 0.75, 0.75], "Count the others: divide by 2"),
+    ([(20.0, 0.5), (20.0, 0.1), (20.3, 0.3)], [0.5, 0.0, 0.75],
+     "Only strictly lower ones count. Divide by the number of other samples, here 2, however many "
+     "different scores there are"),
+    ([(1.0, 0.2), (1.0, 0.2)], [0.0, 0.0], "Equal scores are not lower"),
     ([(1.0, 0.1), (2.0, 0.2), (2.0, 0.2)], [0.0, 0.5, 0.5],
      "Divide by the number of other samples, here 2, however many different scores there are"),
-    ([(20.0, 0.1), (20.1, 0.9), (20.2, 0.5)], [0.0, 0.75, 0.75], "Count the others: divide by 2"),
-    ([(20.0, 0.5), (20.0, 0.1), (20.3, 0.3)], [0.5, 0.0, 0.75], "Only strictly lower ones count"),
-    ([(1.0, 0.2), (1.0, 0.2)], [0.0, 0.0], "Equal scores are not lower"),
     ([(3.0, 0.3), (1.0, 0.1), (3.0, 0.3), (1.0, 0.1), (2.0, 0.2)], [0.75, 0.0, 0.75, 0.0, 0.5],
      "The first sample has 3 lower ones among 4 others; equal scores count one by one"),
     ([(1.0, 0.4), (2.0, 0.3), (3.0, 0.1), (4.0, 0.2)], [1 / 2, 1 / 2, 1 / 3, 2 / 3],
@@ -399,7 +401,7 @@ def seen_pool(rewards: dict[float, int]) -> list[PooledProblem]:
     ]
 
 
-SMALL = "The share 7/12 has log-odds 0.34: four together (1.35) weigh less than one 10/12, which has 1.61"
+SMALL = "The share 7/12 has log-odds 0.34: four together (1.35) weigh less than one 10/12 (1.61)"
 LOG_ODDS = [  # answers, rewards, number of bins, expected, what to think of
     (["1", "2"], [0.2, 0.9], 4, "2", "Negative log-odds become 0: only the second has a weight"),
     (["1", "2", "2"], [0.9, 0.7, 0.7], 4, "1", "The weights are 1.61 against 2 * 0.34"),

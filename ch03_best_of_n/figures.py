@@ -285,3 +285,36 @@ def plot_ranks(pool: list[PooledProblem], measures: Sequence[str], one_sample: f
     axes.set(xlim=(0.7, largest + 0.3), xticks=range(1, largest + 1))
     name_lines(axes, ends, largest)
     return figure
+
+
+# --- How a reward model is built ------------------------------------------------------------------
+
+
+def draw_reward_model() -> Figure:
+    """Solution -> decoder -> features -> head -> score, and below it where the labels come from."""
+    figure, axes = plt.subplots(figsize=(9.5, 2.9))
+    axes.set(xlim=(0, 10), ylim=(0, 3))
+    axes.axis("off")
+    boxes = [  # left edge, width, text
+        (0.0, 1.9, "question, and the\nsolution up to\nthe end of a line"),
+        (2.4, 1.3, "decoder\n(fixed)"),
+        (4.2, 2.2, "features\nhidden state: 128\nlog-likelihood: 1"),
+        (6.9, 1.4, "head\n129 weights,\nsigmoid"),
+        (8.8, 1.2, "score\n0 to 1"),
+    ]
+    arrow = {"arrowstyle": "-|>", "color": "#555555"}
+    for i, (left, width, text) in enumerate(boxes):
+        color = COLORS["reward_last"] if text.startswith(("head", "score")) else "#777777"
+        place = (left, 1.75), width, 1.1
+        axes.add_patch(plt.Rectangle(*place, facecolor="white", edgecolor=color))
+        axes.text(left + width / 2, 2.3, text, ha="center", va="center", fontsize=10)
+        if i:
+            end = boxes[i - 1][0] + boxes[i - 1][1]
+            axes.annotate("", (left, 2.3), (end, 2.3), arrowprops=arrow)
+    axes.add_patch(plt.Rectangle((2.4, 0.15), 4, 0.9, facecolor="white", edgecolor="#777777"))
+    label = "solver finishes from here 16 times:\nlabel = share of right answers"
+    axes.text(4.4, 0.6, label, ha="center", va="center", fontsize=10)
+    axes.annotate("", (2.4, 0.6), (0.95, 1.75), arrowprops=arrow)
+    axes.annotate("", (9.4, 1.75), (6.4, 0.6), arrowprops=arrow)
+    axes.text(8.3, 0.75, "training: make the\nscore fit the label", ha="left", fontsize=9)
+    return figure

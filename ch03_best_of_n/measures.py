@@ -70,6 +70,11 @@ def oracle(samples: list[Sample]) -> str | None:
     return next((sample.answer for sample in samples if sample.is_right), None)
 
 
+def one_sample(pool: list[PooledProblem]) -> list[float]:
+    """For each problem the accuracy of one random sample: the share of samples that are right."""
+    return [fmean(sample.is_right for sample in problem.samples) for problem in pool]
+
+
 def auc_within(pool: list[PooledProblem], measure: str) -> float:
     """Probability that a right solution scores above a wrong one of the same problem.
 
