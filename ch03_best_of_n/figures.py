@@ -293,7 +293,7 @@ def plot_ranks(pool: list[PooledProblem], measures: Sequence[str], one_sample: f
 def draw_reward_model() -> Figure:
     """Solution -> decoder -> features -> head -> score, and below it where the labels come from."""
     figure, axes = plt.subplots(figsize=(9.5, 2.9))
-    axes.set(xlim=(0, 10), ylim=(0, 3))
+    axes.set(xlim=(-0.05, 10.05), ylim=(0, 3))
     axes.axis("off")
     boxes = [  # left edge, width, text
         (0.0, 1.9, "question, and the\nsolution up to\nthe end of a line"),

@@ -215,6 +215,40 @@ def means_instead_of_sums(answers, scores, power):
     return winner(counts if power == 0 else {name: votes[name] / counts[name] for name in votes})
 
 
+@wrong(one, "not to the best sample")
+def ties_to_the_best_sample(answers, scores, power):
+    order = sorted(range(len(answers)), key=lambda i: -scores[i])
+    return by_weighted_answer([answers[i] for i in order], [scores[i] for i in order], power)
+
+
+@wrong(one, "Do not round")
+def rounds_the_sums(answers, scores, power):
+    if power < 0:
+        raise ValueError
+    votes = count_votes(answers, [score**power for score in scores])
+    return winner({name: round(total, 2) for name, total in votes.items()}) or winner(votes)
+
+
+@wrong(one, "must raise a ValueError")
+def takes_the_size_of_the_power(answers, scores, power):
+    return by_weighted_answer(answers, scores, abs(power))
+
+
+@wrong(one, "0 ** 0 is 1")
+def drops_scores_of_zero(answers, scores, power):
+    if power < 0:
+        raise ValueError
+    kept = [(a, s) for a, s in zip(answers, scores) if s > 0]
+    return weighted_answer([a for a, _ in kept], [s**power for _, s in kept])
+
+
+@wrong(one, "sharpened_answer([], [], -1) must raise a ValueError")
+def refuses_only_where_there_are_answers(answers, scores, power):
+    if not answers:
+        return None
+    return by_weighted_answer(answers, scores, power)
+
+
 # --- 2. borda_answer ------------------------------------------------------------------------------
 
 two = checks.check_borda_answer
@@ -391,6 +425,42 @@ def forgets_to_return_the_vote(answers, scores, power=1):
     borda(answers, scores, power)
 
 
+@wrong(two, "Count only samples with an answer")
+def counts_the_missing_answers(answers, scores, power=1):
+    size = len(answers)
+    return borda(answers, scores, power, weight=lambda rank: (size - rank) ** power)
+
+
+@wrong(two, "Of equal scores the first ranks higher")
+def ties_share_the_lower_rank(answers, scores, power=1):
+    kept = [(s, a) for s, a in zip(scores, answers) if a is not None]
+    kept.sort(key=lambda pair: -pair[0])
+    weights = [float((sum(o < s for o, _ in kept) + 1) ** power) for s, _ in kept]
+    return weighted_answer([a for _, a in kept], weights)
+
+
+@wrong(two, "With a large power the best sample decides")
+def power_of_the_sum_of_ranks(answers, scores, power=1):
+    if power == 0:
+        return weighted_answer(answers, [1.0] * len(answers))
+    return borda(answers, scores, 1)
+
+
+@wrong(two, "The weights are 4, 3, 2, 1")
+def mean_of_the_ranks(answers, scores, power=1):
+    kept = [(s, a) for s, a in zip(scores, answers) if a is not None]
+    kept.sort(key=lambda pair: -pair[0])
+    ordered = [a for _, a in kept]
+    votes = count_votes(ordered, [float((len(kept) - i) ** power) for i in range(len(kept))])
+    counts = count_votes(ordered)
+    return winner({name: votes[name] / counts[name] for name in votes})
+
+
+@wrong(two, "The weights are 4, 3, 2, 1")
+def best_sample_only(answers, scores, power=1):
+    return best_answer(answers, scores)
+
+
 # --- 3. expected_best_of_n ------------------------------------------------------------------------
 
 three = checks.check_expected_best_of_n
@@ -509,6 +579,39 @@ def draws_a_hundred_times(scores, is_right, n):
     rng, places = random.Random(0), range(len(scores))
     drawn = [max(rng.sample(places, n), key=scores.__getitem__) for _ in range(100)]
     return fmean(is_right[place] for place in drawn)
+
+
+@wrong(three, "over all draws it is")
+def one_place_too_low(scores, is_right, n):
+    ordered = [ok for _, ok in sorted(zip(scores, is_right))]
+    total = math.comb(len(scores), n)
+    return sum(math.comb(max(0, i - 1), n - 1) / total for i, ok in enumerate(ordered) if ok)
+
+
+@wrong(three, "over all draws it is")
+def share_below_to_the_power(scores, is_right, n):
+    ordered, size = [ok for _, ok in sorted(zip(scores, is_right))], len(scores)
+    chances = [(i / size) ** (n - 1) * n / size for i in range(size)]
+    return min(1.0, sum(chance for chance, ok in zip(chances, ordered) if ok))
+
+
+@wrong(three, "over all draws it is")
+def divides_whole_numbers(scores, is_right, n):
+    ordered = [ok for _, ok in sorted(zip(scores, is_right))]
+    total = math.comb(len(scores), n)
+    return sum(math.comb(i, n - 1) for i, ok in enumerate(ordered) if ok) // total
+
+
+@wrong(three, "over all draws it is")
+def share_among_the_top_n(scores, is_right, n):
+    ordered = [ok for _, ok in sorted(zip(scores, is_right), reverse=True)]
+    return fmean(ordered[:n])
+
+
+@wrong(three, "return a finite number")
+def returns_the_chances(scores, is_right, n):
+    total = math.comb(len(scores), n)
+    return [math.comb(i, n - 1) / total for i in range(len(scores))]
 
 
 # --- 4. combined_scores ---------------------------------------------------------------------------
@@ -701,6 +804,41 @@ def one_score_for_all(samples, first, second):
 @wrong(four, "one score per sample")
 def returns_a_dictionary(samples, first, second):
     return dict(enumerate(both(samples, first, second)))
+
+
+@wrong(four, "Only strictly lower ones count")
+def one_minus_the_share_of_higher_ones(samples, first, second):
+    higher = both(samples, first, second, below=lambda other, score: other > score)
+    return [1 - share if len(samples) > 1 else 0.0 for share in higher]
+
+
+@wrong(four, "Only strictly lower ones count")
+def ties_count_half(samples, first, second):
+    def share(name):
+        scores = [score_of(sample, name) for sample in samples]
+        size = max(1, len(scores) - 1)
+        lower = [sum(o < s for o in scores) for s in scores]
+        equal = [sum(o == s for o in scores) - 1 for s in scores]
+        return [(low + half / 2) / size for low, half in zip(lower, equal)]
+
+    return [fmean(pair) for pair in zip(share(first), share(second))]
+
+
+@wrong(four, "the share is 0")
+def one_sample_is_the_best(samples, first, second):
+    return [1.0] if len(samples) == 1 else both(samples, first, second)
+
+
+@wrong(four, "the share is 0")
+def one_sample_is_in_the_middle(samples, first, second):
+    return [0.5] if len(samples) == 1 else both(samples, first, second)
+
+
+@wrong(four, "should be")
+def share_of_the_raw_sum(samples, first, second):
+    sums = [score_of(sample, first) + score_of(sample, second) for sample in samples]
+    size = max(1, len(sums) - 1)
+    return [sum(other < one for other in sums) / size for one in sums]
 
 
 # --- 5. calibrate ---------------------------------------------------------------------------------
@@ -901,6 +1039,42 @@ def nearest_group(scores, is_right, bins):
     return lambda score: probability(
         min((s for s, _ in ordered), key=lambda s: (abs(s - score), -s))
     )
+
+
+@wrong(five, "must raise a ValueError")
+def refuses_only_zero_bins(scores, is_right, bins):
+    if bins < 1:
+        raise ValueError("no groups")
+    return cut(scores, is_right, min(bins, len(scores) or 1)) if scores else lambda score: 0.5
+
+
+@wrong(five, "stopped with ValueError")
+def refuses_as_many_bins_as_samples(scores, is_right, bins):
+    if len(scores) <= bins:
+        raise ValueError("too many groups")
+    return cut(scores, is_right, bins)
+
+
+@wrong(five, "Two groups of two")
+def groups_in_falling_order(scores, is_right, bins):
+    negative = cut([-score for score in scores], is_right, bins)
+    return negative
+
+
+@wrong(five, "Between two groups, take the lower one")
+def borders_half_way_between_groups(scores, is_right, bins):
+    probability, ordered = cut(scores, is_right, bins), sorted(scores)
+    edges = [round(i * len(ordered) / bins) for i in range(1, bins)]
+    borders = [(ordered[edge - 1] + ordered[edge]) / 2 for edge in edges]
+    starts = [ordered[0], *(ordered[edge] for edge in edges)]
+    return lambda score: probability(starts[sum(border <= score for border in borders)])
+
+
+@wrong(five, "changed its input")
+def sorts_the_lists_in_place(scores, is_right, bins):
+    probability = cut(scores, is_right, bins)
+    scores.sort()
+    return probability
 
 
 # --- 6. log_odds_rule -----------------------------------------------------------------------------
@@ -1138,6 +1312,47 @@ def chooses_at_once(seen, bins):
 @wrong(six, "Is a `return` missing?")
 def forgets_the_rule(seen, bins):
     rule(seen, bins)
+
+
+@wrong(six, "exactly 0: a tie")
+def small_weights_instead_of_zero(seen, bins):
+    return rule(seen, bins, weight=lambda p: max(0.01, log_odds(p)))
+
+
+@wrong(six, "stopped with ValueError")
+def takes_the_mean_reward(seen, bins):
+    probability = fitted(seen, bins)
+    return lambda samples: weighted_answer(
+        [s.answer for s in samples],
+        [log_odds(probability(score_of(s, "reward_mean"))) for s in samples],
+    )
+
+
+@wrong(six, "the plain vote decides")
+def best_reward_when_all_are_zero(seen, bins):
+    chosen = rule(seen, bins)
+    probability = fitted(seen, bins)
+
+    def choose(samples):
+        weights = [log_odds(probability(score_of(s, "reward_last"))) for s in samples]
+        return chosen(samples) if any(weights) else ranked_by("reward_last")(samples)
+
+    return choose
+
+
+@wrong(six, "The weights are 1.61 against 2 * 0.34")
+def shifts_all_log_odds_above_zero(seen, bins):
+    return rule(seen, bins, weight=lambda p: math.log(p / (1 - p)) + 1.7)
+
+
+@wrong(six, "Is a `return` missing? A sample without an answer casts no vote")
+def returns_none_for_a_missing_answer(seen, bins):
+    chosen = rule(seen, bins)
+
+    def choose(samples):
+        return None if any(s.answer is None for s in samples) else chosen(samples)
+
+    return choose
 
 
 # --- 6, second part: my_rules ---------------------------------------------------------------------
