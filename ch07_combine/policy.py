@@ -139,7 +139,7 @@ def best_within(right: np.ndarray, tokens: np.ndarray, budget: float) -> int | N
     """The technique with the highest mean accuracy among those within a budget of tokens per
     problem; ties go to the cheaper one. None if all are dearer. right, tokens [arms, cases]"""
     accuracy, cost = right.mean(axis=1), tokens.mean(axis=1)
-    within = np.flatnonzero(cost <= budget)
+    within = np.flatnonzero(cost <= budget).tolist()
     return max(within, key=lambda arm: (accuracy[arm], -cost[arm]), default=None)
 
 
