@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ch04_rejection.code_tasks import CodeTask, extract_code, load_tasks, share_passed
@@ -322,23 +322,28 @@ def check_fallback(fallback: Choose) -> None:
     print("Exercise 6 is right so far: now compare it with the vote.")
 
 
-def compare_fallbacks(pool: list[PooledProblem], verifier: Verifier, fallback: Choose) -> None:
-    """Print how often the vote and another fallback are right, where nothing is accepted.
+def compare_fallbacks(
+    pool: list[PooledProblem], verifier: Verifier, fallbacks: Sequence[Choose]
+) -> None:
+    """Print how often the vote and other fallbacks are right, where nothing is accepted.
 
-    The fallback is given the samples without their grades.
+    A fallback is given the samples without their grades. Differences to the vote are paired, with
+    their 95% intervals, on these problems only.
     """
-    asked = [problem for problem, flags in zip(pool, verdicts(pool, verifier)) if not any(flags)]
-    print(f"{verifier.name}: nothing accepted on {len(asked)} of {len(pool)} problems")
-    if not asked:
+    used = [problem for problem, flags in zip(pool, verdicts(pool, verifier)) if not any(flags)]
+    print(f"{verifier.name}: nothing accepted on {len(used)} of {len(pool)} problems")
+    if not used:
         return
-    right = {"the vote": [], "your fallback": []}
-    for problem in asked:
-        samples = [replace(sample, is_right=False) for sample in problem.samples]
-        for name, choose in zip(right, (majority, fallback)):
-            right[name].append(float(is_right_answer(choose(samples), problem)))
-    for name, each in right.items():
-        print(f"  {name:<14} right on {sum(each):.0f} of {len(asked)}")
-    gain, low, high = paired_difference(right["your fallback"], right["the vote"])
-    overall = len(asked) / len(pool)
-    print(f"  difference on these {100 * gain:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]")
-    print(f"  difference over all {len(pool)} problems {100 * gain * overall:+.1f} points")
+    vote = rights(used, majority)
+    print(f"  {'the vote':<18} right on {sum(vote):.0f} of {len(used)}")
+    for fallback in fallbacks:
+        right = rights(used, fallback)
+        gain, low, high = (100 * each for each in paired_difference(right, vote))
+        print(f"  {fallback.__name__:<18} right on {sum(right):.0f} of {len(used)}", end="")
+        print(f"   {gain:+.1f} points [{low:+.1f}, {high:+.1f}] against the vote")
+
+
+def rights(problems: list[PooledProblem], choose: Choose) -> list[float]:
+    """For each problem 1 or 0: whether the answer is right that is chosen from ungraded samples."""
+    ungraded = [[replace(sample, is_right=False) for sample in p.samples] for p in problems]
+    return [float(is_right_answer(choose(samples), p)) for p, samples in zip(problems, ungraded)]

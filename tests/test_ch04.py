@@ -655,11 +655,11 @@ def test_a_fallback_is_compared_where_nothing_is_accepted_and_sees_no_grades(cap
 
     rejected = pooled(sample("2"), sample("2"), sample("1"))
     accepted = pooled(sample("1", reward=0.9))
-    checks.compare_fallbacks([rejected, accepted], quality.NotedReward(0.5), fallback)
+    checks.compare_fallbacks([rejected, accepted], quality.NotedReward(0.5), [fallback])
     said = capsys.readouterr().out
     assert seen == [[False] * 3]
-    assert "nothing accepted on 1 of 2 problems" in said and "these +100.0 points" in said
-    checks.compare_fallbacks([accepted], quality.NotedReward(0.5), fallback)
+    assert "nothing accepted on 1 of 2 problems" in said and "+100.0 points" in said
+    checks.compare_fallbacks([accepted], quality.NotedReward(0.5), [fallback])
     assert "on 0 of 1 problems" in capsys.readouterr().out
 
 
