@@ -283,6 +283,8 @@ def what_is_missing(programs: list[str], task: CodeTask) -> str:
 
 # --- 6. What to answer when nothing was accepted --------------------------------------------------
 
+MOST_PROBLEMS, MOST_SAMPLES, MOST_VARIANTS = 40, 8, 4
+
 
 def rejected(answer: str | None, reward: float, is_right: bool = False) -> Sample:
     """A sample that a verifier rejected."""
@@ -327,9 +329,18 @@ def compare_fallbacks(
 ) -> None:
     """Print how often the vote and other fallbacks are right, where nothing is accepted.
 
-    A fallback is given the samples without their grades. Differences to the vote are paired, with
-    their 95% intervals, on these problems only.
+    A fallback is given the samples without their grades and texts. Differences to the vote are
+    paired, with their 95% intervals, on these problems only. Raises AssertionError beyond the
+    exercise's budget.
     """
+    samples = max(len(problem.samples) for problem in pool)
+    assert len(pool) <= MOST_PROBLEMS and samples <= MOST_SAMPLES, (
+        f"{len(pool)} problems with {samples} samples each; the budget is {MOST_PROBLEMS} with "
+        f"{MOST_SAMPLES}"
+    )
+    assert len(fallbacks) <= MOST_VARIANTS, (
+        f"{len(fallbacks)} variants; at most {MOST_VARIANTS}, since the best of many wins by luck"
+    )
     used = [problem for problem, flags in zip(pool, verdicts(pool, verifier)) if not any(flags)]
     print(f"{verifier.name}: nothing accepted on {len(used)} of {len(pool)} problems")
     if not used:
@@ -345,5 +356,7 @@ def compare_fallbacks(
 
 def rights(problems: list[PooledProblem], choose: Choose) -> list[float]:
     """For each problem 1 or 0: whether the answer is right that is chosen from ungraded samples."""
-    ungraded = [[replace(sample, is_right=False) for sample in p.samples] for p in problems]
+    ungraded = [
+        [replace(sample, text="", is_right=False) for sample in p.samples] for p in problems
+    ]
     return [float(is_right_answer(choose(samples), p)) for p, samples in zip(problems, ungraded)]

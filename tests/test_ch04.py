@@ -663,6 +663,18 @@ def test_a_fallback_is_compared_where_nothing_is_accepted_and_sees_no_grades(cap
     assert "on 0 of 1 problems" in capsys.readouterr().out
 
 
+def test_the_comparison_of_fallbacks_enforces_the_budget():
+    compare = partial(checks.compare_fallbacks, verifier=quality.NotedReward(0.5))
+    problem, choose = pooled(sample("1")), majority
+    for pool, fallbacks, message in (
+        ([problem] * 41, [choose], "41 problems"),
+        ([pooled(*[sample("1")] * 9)], [choose], "9 samples each; the budget is 40 with 8"),
+        ([problem], [choose] * 5, "5 variants; at most 4"),
+    ):
+        with pytest.raises(AssertionError, match=message):
+            compare(pool, fallbacks=fallbacks)
+
+
 # --- The scripts, for real ------------------------------------------------------------------------
 
 SUMMARY = re.compile(

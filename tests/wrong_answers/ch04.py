@@ -778,6 +778,10 @@ wrong_variants(
             lambda samples: max(samples, key=reward_of) if samples else None,
             "but it should be '7'",
         ),
+        "looks_up_the_right_answer": (
+            lambda samples: {"3*14=42": "42"}[samples[0].text],  # the pool, by its texts
+            "stopped with KeyError",
+        ),
         "refuses_low_rewards": (
             lambda samples: best([s for s in samples if reward_of(s) > 0.5]),
             "however low its reward",
