@@ -16,7 +16,7 @@ from dataclasses import replace
 from ch04_rejection.code_tasks import CodeTask, extract_code, load_tasks, share_passed
 from ch04_rejection.quality import verdicts
 from shared import Completion, Cost
-from shared.evaluation.evaluate import load_evaluation
+from shared.evaluation.evaluation import load_evaluation
 from shared.evaluation.exercise_checks import call, check_number, close
 from shared.evaluation.intervals import paired_difference
 from shared.evaluation.pool import (
