@@ -18,17 +18,17 @@ from shared.evaluation.intervals import wilson_interval
 from shared.evaluation.plots import COLORS, accuracy_axis
 from shared.evaluation.pool import PooledProblem
 
-NAME_COLORS = {
-    "one draw": COLORS[7],
-    "vote": COLORS[0],
+NAME_COLORS = {  # what other chapters draw too has their colors
+    "one draw": "#7f7f7f",
+    "vote": "#1f77b4",
     "tests": COLORS[6],
     "format": COLORS[5],
     "arithmetic": COLORS[4],
-    "reward": COLORS[2],
+    "reward": "#0e7c86",
     "both": COLORS[3],
     "perfect": "#999999",
-    "right": COLORS[2],
-    "wrong": COLORS[1],
+    "right": "#2ca02c",  # in bars always full
+    "wrong": "#d62728",  # in bars always hatched
 }
 LABELS = {"both": "arithmetic and reward", "perfect": "perfect verifier", "vote": "majority vote"}
 
@@ -239,9 +239,8 @@ def plot_code(draws: list[list[Draw]]) -> Figure:
     true, false = [a for a, _ in counts], [b for _, b in counts]
     positions = range(len(counts))
     right.bar(positions, true, color=NAME_COLORS["right"], label="right")
-    right.bar(
-        positions, false, bottom=true, color=NAME_COLORS["wrong"], label="wrong (false accepts)"
-    )
+    style = {"color": NAME_COLORS["wrong"], "hatch": "////", "edgecolor": "white", "linewidth": 0}
+    right.bar(positions, false, bottom=true, label="wrong (false accepts)", **style)
     right.set(xlabel=f"the {len(counts)} tasks with an accepted program", xticks=[])
     right.set(ylabel=f"programs that pass the visible tests, of {len(draws[0])}")
     right.set_ylim(0, len(draws[0]) * 1.02)
