@@ -36,11 +36,14 @@ def difference(gain: tuple[float, float, float, float]) -> str:
 
 
 def section(content: dict) -> str:
-    """One file of results in Markdown: the labels of critiques, or a comparison."""
+    """One file of results in Markdown: labels of critiques, different critics, or a comparison."""
     if "labels" in content:
         counts = Counter(content["labels"])
         row = {label: str(counts[label]) for label in ("wrong", "fine", "neither")}
+        row["wrong, and names a step"] = str(sum(step is not None for step in content["steps"]))
         return f"{content['note']}\n\n{markdown_table([row])}"
+    if "critics" in content:
+        return critics_table(content["critics"])
     parts = [
         f"{content['problems']} problems, the same greedy drafts. Intervals are 95%; differences "
         "are paired; p is that of the exact McNemar test. Tokens are generated tokens per problem.",
@@ -50,6 +53,36 @@ def section(content: dict) -> str:
     if content.get("equal cost"):
         parts.append(equal_cost_table(content["equal cost"]))
     return "\n\n".join(parts)
+
+
+def print_outcomes(ways: dict[str, list[dict]]) -> None:
+    """What each way did to the drafts after its last round, one short line each."""
+    draft = next(iter(ways.values()))[0]
+    right, wrong = draft["kept"], draft["unrepaired"]
+    heads = f"broken (of {right})", f"repaired (of {wrong})"
+    print(f"{'':<21}accuracy  above the draft         {heads[0]}  {heads[1]}  tokens")
+    print(f"{'the draft':<21}{draft['accuracy']:<54.1%}{'':<14}{draft['tokens']:>6.0f}")
+    for way, rounds in ways.items():
+        row = rounds[-1]
+        gain, low, high, _ = (100 * value for value in row["gain"])
+        points = f"{gain:+.1f} [{low:+.1f}, {high:+.1f}]"
+        print(f"{way:<21}{row['accuracy']:<10.1%}{points:<24}", end="")
+        print(f"{row['broken']:>{len(heads[0])}}  {row['repaired']:>{len(heads[1])}}", end="")
+        print(f"{row['tokens']:>8.0f}")
+
+
+def critics_table(rows: list[dict]) -> str:
+    """What becomes of the same drafts, revised once after each critic's words."""
+    lines = []
+    for row in rows:
+        line = {"critique": row["critic"]}
+        line[f"kept, of {row['right drafts']} right drafts"] = f"{row['kept']:.4g}"
+        line[f"repaired, of {row['wrong drafts']} wrong drafts"] = f"{row['repaired']:.4g}"
+        gain = row.get("above own")
+        line["accuracy above own"] = with_interval(*gain[:3], sign="+") if gain else ""
+        line["p"] = f"{gain[3]:.2g}" if gain else ""
+        lines.append(line)
+    return markdown_table(lines)
 
 
 def outcomes_table(ways: dict[str, list[dict]]) -> str:

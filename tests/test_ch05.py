@@ -7,17 +7,21 @@ import math
 import re
 import subprocess
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import nbformat
 import pytest
 from scripts import run_script, start_script
+from wrong_answers.ch05 import RIGHT, WRONG
 
+from ch05_refine import checks, outcomes, study
 from ch05_refine import critique as reading
-from ch05_refine import outcomes, study
 from ch05_refine import refine as chapter
+from ch05_refine.metered import Metered
 from shared import (
     Completion,
     Cost,
@@ -67,7 +71,7 @@ FINE = [
     "The total number of bananas William has is indeed 1332. Therefore, there is no mistake in "
     "any of the steps.\n\nThe final answer is:\n\\[\n\\boxed{1332}\n\\]",
 ]
-WRONG = [
+FAULTY = [
     COMPLAINT,
     "Step 3 should be 42, not 45. All other steps are correct.",
     "There is no unit in step 2: it should be 5*3=15.",
@@ -96,7 +100,7 @@ NEITHER = [
     ("critique", "said"),
     [
         (c, said)
-        for said, cs in zip(("fine", "wrong", "neither"), (FINE, WRONG, NEITHER))
+        for said, cs in zip(("fine", "wrong", "neither"), (FINE, FAULTY, NEITHER))
         for c in cs
     ],
 )
@@ -809,3 +813,63 @@ def test_what_a_user_can_put_right_is_one_line(tmp_path, arguments, message):
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+# --- The exercises --------------------------------------------------------------------------------
+
+
+def check_name(check) -> str:
+    """The name of a check, which may have been given its pool."""
+    return getattr(check, "func", check).__name__
+
+
+def names(cases: list[tuple]) -> list[str]:
+    return [f"{check_name(check)}: {function.__name__}" for check, function, *_ in cases]
+
+
+@pytest.mark.parametrize(("check", "answer"), RIGHT, ids=names(RIGHT))
+def test_right_answers_pass(check, answer, capsys):
+    check(answer)
+    assert re.search("Exercise . (is right|keeps to the rules)", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(("check", "answer", "message"), WRONG, ids=names(WRONG))
+def test_wrong_answers_are_rejected_with_words_that_help(check, answer, message):
+    with pytest.raises(AssertionError, match=re.escape(message)):
+        check(answer)
+
+
+def test_every_exercise_has_eight_wrong_answers_and_two_right_ones():
+    cells = nbformat.read(SCRIPT.with_name("exercises.ipynb"), as_version=4).cells
+    called = re.findall(r"checks\.(\w+)\(", "\n".join(cell.source for cell in cells))
+    wrong, right = (Counter(check_name(check) for check, *_ in each) for each in (WRONG, RIGHT))
+    assert len(called) == 6
+    for name in called:
+        assert wrong[name] >= 8 and right[name] >= 2
+
+
+def test_an_unsolved_exercise_says_so():
+    def stopped(problem, enough, rounds=3):
+        raise NotImplementedError
+
+    def combined(problem):
+        raise NotImplementedError
+
+    with pytest.raises(AssertionError, match="not written yet"):
+        checks.check_stopped(stopped)
+    with pytest.raises(AssertionError, match="not written yet"):
+        checks.check_combined(combined, checks.TOY, 99)
+
+
+def test_a_metered_text_is_paid_for_once_and_shows_no_grade():
+    problem = Metered(checks.TOY[0])
+    assert problem.tokens == 0 and problem.answers == []
+    assert problem.critique() == "?" and problem.tokens == 43  # with the draft
+    assert problem.draft().answer == "1" and problem.tokens == 43
+    assert problem.revision().scores == {"reward": 0.1} and problem.tokens == 77
+    assert problem.sample(0) == problem.sample(0) and problem.tokens == 105
+    assert problem.answers == ["1", "2", "1"]
+    assert not hasattr(problem.sample(1), "is_right") and not problem._draft.is_right
+    assert Metered(checks.TOY[2]).revision() is None
+    with pytest.raises(IndexError, match="0 to 3"):
+        problem.sample(-1)
