@@ -11,7 +11,7 @@ true step      of a wrong draft: the first step that departs from the draft's ow
                one that all is right. An oracle computes it from the numbers behind the problem,
                which no technique may see.
 
-Beside them stand independent samples of the same problems. Writes results/controls.json and its
+For comparison: independent samples of the same problems. Writes results/controls.json and its
 section of RESULTS.md.
 """
 

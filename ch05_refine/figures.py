@@ -81,21 +81,17 @@ def plot_lines(
     for name, values in lines.items():
         color, style = styles[name]
         axes.plot(range(len(values)), values, style, color=color)
+    axes.set(xlabel="rounds", title=title, xticks=range(longest + 1))
+    axes.set_xlim(-0.1, longest * 1.4)
+    percent_axis(axes, [value for values in lines.values() for value in values])
     ends = {name: (len(values) - 1, values[-1]) for name, values in lines.items()}
     name_ends(axes, ends, {name: color for name, (color, _) in styles.items()})
-    axes.set(xlabel="rounds", title=title, xticks=range(longest + 1))
-    axes.set_xlim(-0.1, longest * 1.45)
-    percent_axis(axes, [value for values in lines.values() for value in values])
     return figure
 
 
-def name_ends(
-    axes: Axes, ends: dict[str, tuple[float, float]], colors: dict[str, str], gap: float = 0.028
-) -> None:
-    """Write names beside the right ends of lines, moved apart vertically where they would touch.
-
-    gap    least distance of two names on the axis
-    """
+def name_ends(axes: Axes, ends: dict[str, tuple[float, float]], colors: dict[str, str]) -> None:
+    """Write names beside the right ends of lines, moved apart vertically where they would touch."""
+    gap = 0.055 * float(np.ptp(axes.get_ylim()))  # least distance of two names
     places: dict[str, float] = {}
     for name, (_, y) in sorted(ends.items(), key=lambda item: item[1][1]):
         lowest = max(places.values(), default=-1.0) + gap
@@ -135,16 +131,16 @@ def plot_rounds(summary: dict, ways: list[str]) -> Figure:
     spent = [row["tokens"] for row in samples]
     best_name = f"best of n by {summary['gate']}"
     others = {"vote": ("vote of n samples", COLORS["majority vote"], "--")}
-    others["best"] = (best_name, COLORS["reward"], ":")
+    others["best"] = (best_name, COLORS.get(summary["gate"], "#555555"), ":")
     sample_ends = {}
     for key, (name, color, style) in others.items():
         if samples and all(key in row for row in samples):
             right.plot(spent, [row[key] for row in samples], style, color=color)
-            sample_ends[name] = spent[-1], samples[-1][key]
+            late = [row[key] for row in samples if row["tokens"] >= 0.65 * spent[-1]]
+            sample_ends[name] = spent[-1], max(late)  # above the line, along the whole name
     last = max(x for x, _ in ends.values())
     left.set(xlabel="rounds of critique and revision", xticks=range(last + 1))
     left.set_xlim(-0.1, last * 1.42)
-    name_ends(left, ends, {way: COLORS.get(way, "#555555") for way in ways})
     right.set_xlabel("generated tokens per problem")
     if samples:
         right.set_xlim(0, max(spent) * 1.03)
@@ -157,6 +153,7 @@ def plot_rounds(summary: dict, ways: list[str]) -> Figure:
     values = [row["accuracy"] for way in ways for row in summary["ways"][way]]
     values += [row[key] for row in samples for key in others if key in row]
     percent_axis(left, values)
+    name_ends(left, ends, {way: COLORS.get(way, "#555555") for way in ways})
     figure.suptitle(f"{summary['problems']} problems, the same greedy drafts")
     return figure
 

@@ -6,7 +6,7 @@
     python ch05_refine/study.py --tables                        # pictures, RESULTS.md from results/
 
 Prints what each way does to right and wrong drafts, and what samples at the same cost do. With
-`--summary NAME` it also writes results/NAME.json, two pictures beside it, and RESULTS.md.
+`--summary NAME` it also writes results/NAME.json, its two pictures, and RESULTS.md.
 """
 
 from __future__ import annotations
