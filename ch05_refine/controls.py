@@ -31,10 +31,9 @@ from shared.evaluation.intervals import paired_bootstrap
 from shared.evaluation.pool import PooledProblem, to_pool
 from shared.evaluation.problems import WORD_CHANGES, load_problems
 from shared.evaluation.results import save_result
-from shared.evaluation.word_problems import WordProblem, sample_problem
+from shared.evaluation.word_problems import PLANS, WordProblem, sample_problem, solve
 from shared.grading.answers import answers_match, extract_answer, final_answer
 from shared.text.prompts import ALL_RIGHT
-from shared.tiny.drafts import first_wrong_step
 
 CRITICS = ("own", "random step", "all right", "true step")
 SAYS = "This step is wrong: "
@@ -73,6 +72,18 @@ class Oracle:
         if answers_match(extract_answer(draft), str(problem.answer)):
             return ALL_RIGHT
         return SAYS + first_wrong_step(problem, draft)
+
+
+def first_wrong_step(problem: WordProblem, draft: str) -> str:
+    """The first line that differs from what the draft's own plan asks for."""
+    lines = draft.split("\n")
+    for plan in PLANS:
+        for split in (False, True):
+            expected = solve(problem, plan, split).split("\n")
+            if lines[0] == expected[0]:
+                wrong = (line for line, right in zip(lines, expected) if line != right)
+                return next(wrong, lines[-1])
+    return lines[0]  # no such plan
 
 
 def revise_after_each(
