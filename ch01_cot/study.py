@@ -18,7 +18,7 @@ from ch01_cot.figures import plot_methods
 from ch01_cot.flags import at_least, number_of_samples
 from shared.errors import UserError, setting_up
 from shared.evaluation.cli import add_common_flags, evaluate_as_told, friendly_errors
-from shared.evaluation.evaluate import Evaluation, compare, load_evaluation
+from shared.evaluation.evaluation import Evaluation, compare, load_evaluation
 from shared.evaluation.plots import save_figure, use_style
 from shared.evaluation.results import markdown_table, save_result, with_interval, write_page
 

@@ -32,7 +32,7 @@ from ch02_self_consistency.rules import (
 from ch02_self_consistency.self_consistency import SAMPLING, self_consistency
 from shared.errors import setting_up
 from shared.evaluation.cli import add_common_flags, evaluate_as_told, friendly_errors
-from shared.evaluation.evaluate import Evaluation, compare, load_evaluation
+from shared.evaluation.evaluation import Evaluation, compare, load_evaluation
 from shared.evaluation.plots import save_figure, use_style
 from shared.evaluation.pool import (
     PooledProblem,

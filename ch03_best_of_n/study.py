@@ -34,7 +34,7 @@ from shared.evaluation.cli import (
     load_reward_model,
     print_result,
 )
-from shared.evaluation.evaluate import Evaluation, load_evaluation
+from shared.evaluation.evaluation import Evaluation, load_evaluation
 from shared.evaluation.intervals import paired_bootstrap, wilson_interval
 from shared.evaluation.plots import save_figure, use_style
 from shared.evaluation.pool import PooledProblem, accuracy_at, majority, to_pool

@@ -31,7 +31,9 @@ from shared.evaluation.cli import (
     sampling_params,
     told,
 )
-from shared.evaluation.evaluate import Evaluation, Technique, evaluate
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.evaluation import Evaluation
+from shared.evaluation.run_settings import Technique
 from shared.rewards.interfaces import Text, Verdicts, Verifier
 from shared.sandbox.run import layers, not_contained
 

@@ -50,7 +50,7 @@ from shared.evaluation.cli import (
     load_reward_model,
     print_result,
 )
-from shared.evaluation.evaluate import Evaluation, load_evaluation
+from shared.evaluation.evaluation import Evaluation, load_evaluation
 from shared.evaluation.plots import save_figure, use_style
 from shared.evaluation.pool import to_pool
 from shared.evaluation.results import save_result

@@ -37,7 +37,7 @@ from shared.evaluation.cli import (
     friendly_errors,
     print_result,
 )
-from shared.evaluation.evaluate import Evaluation, load_evaluation
+from shared.evaluation.evaluation import Evaluation, load_evaluation
 from shared.evaluation.plots import save_figure, use_style
 from shared.evaluation.problems import load_problems
 from shared.evaluation.results import save_result, write_page

@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from shared.decoder.sampler import SamplingParams
 from shared.errors import UserError, setting_up
 from shared.evaluation import cli, evaluate
 from shared.evaluation.cli import friendly_errors
-from shared.evaluation.problems import Problem
+from shared.evaluation.problem import Problem
 from shared.evaluation.records import Record
+from shared.sampling_params import SamplingParams
 from shared.solution import Cost, Solution
 
 ROOT = Path(__file__).parents[1]

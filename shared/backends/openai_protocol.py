@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from shared.decoder.sampler import SamplingParams
 from shared.files.json_files import shortened
 from shared.files.typed_json import matches, strict_loads
-from shared.llm import Messages, Prompt
+from shared.sampling_params import SamplingParams
 from shared.solution import Completion, Cost, RequestOutput
+from shared.text.prompt_types import Messages, Prompt, is_chat
 
 EVERY_TOKEN = 1 << 30  # the top_k that is off on every server: 0 or -1 mean that on some only
 CONTENT = "choices[0].logprobs.content"  # the list of a chat's tokens
@@ -40,11 +40,6 @@ class MissingTokenIds(Sequence):
 
     def __getitem__(self, index: int | slice) -> NoReturn:
         raise NotServed("this server does not give token ids, only text and log-probabilities")
-
-
-def is_chat(prompt: Prompt | Messages) -> bool:
-    """Is it a list of messages, rather than text or token ids?"""
-    return bool(prompt) and isinstance(prompt[0], dict)
 
 
 def sampling_arguments(prompt: Prompt | Messages, sample: int, params: SamplingParams) -> dict:

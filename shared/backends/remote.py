@@ -24,7 +24,6 @@ from shared.backends.openai_protocol import (
     BadReply,
     NotServed,
     echoed,
-    is_chat,
     read_model_names,
     read_piece,
     read_reply,
@@ -32,10 +31,10 @@ from shared.backends.openai_protocol import (
     sampling_arguments,
     to_output,
 )
-from shared.decoder.sampler import SamplingParams
 from shared.files.json_files import shortened
-from shared.llm import Messages, Prompt
+from shared.sampling_params import SamplingParams
 from shared.solution import RequestOutput
+from shared.text.prompt_types import Messages, Prompt, chat_list, is_chat, prompt_list
 from shared.text.tokenizer import Tokenizer
 
 SHOWN = 200  # characters of a reply that an error message shows
@@ -132,8 +131,7 @@ class RemoteLLM:
 
         Not every server takes token ids as a prompt; one that does not says so in its error.
         """
-        is_one = isinstance(prompts, str) or (bool(prompts) and isinstance(prompts[0], int))
-        return self._complete([prompts] if is_one else prompts, params or SamplingParams())
+        return self._complete(prompt_list(prompts), params or SamplingParams())
 
     def chat(
         self,
@@ -144,7 +142,7 @@ class RemoteLLM:
         continue_final_message: bool = False,
     ) -> list[RequestOutput]:
         """Reply to one chat or to a list of them, as `LLM.chat` does, in the server's template."""
-        chats = [messages] if messages and isinstance(messages[0], dict) else messages
+        chats = chat_list(messages)
         template = {"chat_template_kwargs": {"enable_thinking": enable_thinking}}
         if continue_final_message:
             template |= {"continue_final_message": True, "add_generation_prompt": False}

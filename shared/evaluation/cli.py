@@ -19,14 +19,17 @@ import torch
 
 from shared.backends.ray_cluster import RayCluster
 from shared.backends.remote import RemoteLLM
-from shared.decoder.model import ModelConfig
-from shared.decoder.sampler import SamplingParams
+from shared.decoder.config import ModelConfig
 from shared.errors import UserError, setting_up
-from shared.evaluation.evaluate import Evaluation, Technique, evaluate
-from shared.evaluation.problems import Problem, load_problems
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.evaluation import Evaluation
+from shared.evaluation.problem import Problem
+from shared.evaluation.problems import load_problems
+from shared.evaluation.run_settings import Technique
 from shared.llm import LLM
 from shared.loading.checkpoint import resolve_folder, weights_fingerprint
 from shared.rewards.process_reward import ProcessRewardModel
+from shared.sampling_params import SamplingParams
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
