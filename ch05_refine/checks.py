@@ -56,8 +56,8 @@ def check_where_it_ends(where_it_ends: Callable[[dict[str, int]], float | None])
             "If you never get a number: is a `return` missing?"
         )
         value = check_number(result, case)
-        assert abs(value - expected) < 1e-5, (
-            f"{case} returned {value:.5f}, but it should be {expected:.5f}. {hint}"
+        assert abs(value - expected) < 1e-6, (
+            f"{case} returned {value:.6f}, but it should be {expected:.6f}. {hint}"
         )
     print("Exercise 1 is right.")
 
@@ -89,10 +89,13 @@ NAMED = [  # critique, step, where it is from, what to think of
      "2.67 is a result, not step 2"),
     ("Since the result is correct, the step that is wrong is step 4.\n\nThe final answer is 7.", 4,
      REAL, "What follows the verdict is no step"),
+    ("Therefore, the wrong step is the one where the cost is added. The final answer is 7.", None,
+     REAL, "It names no number: the 7 belongs to another sentence"),
     ("Step 1 is fine. Step 2 is incorrect, for 3 times 4 is 12.", 2, MADE, "'Step N is incorrect'"),
     ("I checked Step 1, Step 2 and Step 3. Step 2 is wrong.", 2, MADE,
      "The steps that it goes through are not meant"),
     ("Is step 1 wrong? No. STEP 6 IS WRONG.", 6, MADE, "Capital letters do not matter"),
+    ("Step 4 is wrong? No, I checked it.", None, MADE, "That is a question, not a verdict"),
     ("Step 2 is wrong. No, wait: the wrong step is step 3.", 3, MADE,
      "It corrects itself: the last verdict counts"),
     ("The wrong step is step 5. No, wait: step 1 is incorrect.", 1, MADE,
@@ -152,6 +155,8 @@ MARGINS = [  # problems, gate, margin, expected, what to think of
      [False, True, True, False], "Margin 0: accept what scores no less, right or not"),
     ([paired(0.5, 0.5), repaired(0.5, 0.5)], "reward", 0, [False, True],
      "At least: a tie is accepted"),
+    ([paired(0.504, 0.501), repaired(0.504, 0.501)], "reward", 0, [True, False],
+     "0.501 is less than 0.504. Do not round the scores"),
     ([paired(0.5, 0.625), repaired(0.5, 0.875), repaired(0.125, 0.1875)], "reward", 0.25,
      [True, True, False],
      "The bar of the first is 0.5 + 0.25 = 0.75: add the margin, do not multiply by it"),
@@ -206,6 +211,8 @@ COMPLAINTS = [  # draft, critique, the steps to draw from, what to think of
     (DRAFT, SAYS + "42=287", STEPS,
      "'42=287' is only a part of a line: compare whole lines"),
     (DRAFT, SAYS + PLAN, STEPS, "The first and the last line are never drawn"),
+    ("\n".join([PLAN, "3*14=42", "So 42 pens.", "42+1=43", END]), SAYS + "42+1=43",
+     ["3*14=42", "So 42 pens."], "A line without an equation is also a step"),
     ("\n".join([PLAN, "3*14=42", END]), SAYS + "3*14=42", [], "No other step is left"),
     (f"{PLAN}\n{END}", SAYS + PLAN, [], "A draft without steps"),
     ("57", SAYS + "57", [], "A draft of one line has no steps"),

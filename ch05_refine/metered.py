@@ -31,57 +31,67 @@ class Read:
 class Metered:
     """A problem whose records hold one round of the way "ungated", and independent samples.
 
-    gates     whose scores a solution has
-    tokens    what has been paid for: each text once
+    The texts stand in no attribute: `_buy` is the only way to one, and it pays.
+
+    question   the problem's
+    gates      whose scores a solution has
     """
 
     def __init__(self, problem: PooledProblem, gates: tuple[str, ...] = ("reward",)) -> None:
+        hidden = replace(problem, samples=[replace(s, is_right=False) for s in problem.samples])
+        texts: dict[str | int, Sample] = dict(enumerate(drawn_samples([hidden])[hidden.question]))
+        texts["draft"] = draft_after(hidden, "ungated", 0)
+        texts["critique"] = first_critique(hidden, "ungated")
+        revision = draft_after(hidden, "ungated", 1)
+        if revision is not texts["draft"]:
+            texts["revision"] = revision
+        paid: dict[str | int, Sample] = {}
+
+        def buy(name: str | int) -> Sample | None:
+            if name in texts:
+                paid[name] = texts[name]
+            return texts.get(name)
+
         self.question = problem.question
         self.gates = gates
-        hidden = replace(problem, samples=[replace(s, is_right=False) for s in problem.samples])
-        self._draft = draft_after(hidden, "ungated", 0)
-        self._critique = first_critique(hidden, "ungated")
-        self._revision = draft_after(hidden, "ungated", 1)
-        self._samples = drawn_samples([hidden])[hidden.question]
-        self._paid: list[Sample] = []
+        self._buy = buy
+        self._paid = lambda: dict(paid)
 
     @property
     def tokens(self) -> int:
-        """The tokens of all texts that were read."""
-        return sum(text.num_tokens for text in self._paid)
+        """The tokens of all texts that were read, each counted once."""
+        return sum(text.num_tokens for text in self._paid().values())
 
     @property
     def answers(self) -> list[str | None]:
-        """The answers of all texts that were read."""
-        return [text.answer for text in self._paid if text is not self._critique]
+        """The answers of all solutions that were read."""
+        return [text.answer for name, text in self._paid().items() if name != "critique"]
 
     def draft(self) -> Read:
         """The greedy draft."""
-        return self._read(self._draft)
+        return self._read("draft")
 
     def critique(self) -> str:
         """What the model says of the draft. Pays for the draft too: a critique needs one."""
-        self._pay(self._draft)
-        self._pay(self._critique)
-        return self._critique.text
+        self._buy("draft")
+        return self._buy("critique").text
 
     def revision(self) -> Read | None:
         """The revision; None where the critique found nothing. Pays for draft and critique too."""
         self.critique()
-        return None if self._revision is self._draft else self._read(self._revision)
+        return self._read("revision")
 
     def sample(self, number: int) -> Read:
         """Independent sample 0, 1, ...; IndexError where there are not that many."""
-        if number not in range(len(self._samples)):
-            raise IndexError(f"there is no sample {number}: they are 0 to {len(self._samples) - 1}")
-        return self._read(self._samples[number])
+        found = self._read(number)
+        if found is None:
+            raise IndexError(f"there is no sample {number}")
+        return found
 
-    def _pay(self, text: Sample) -> None:
-        if not any(text is paid for paid in self._paid):
-            self._paid.append(text)
-
-    def _read(self, solution: Sample) -> Read:
-        self._pay(solution)
+    def _read(self, name: str | int) -> Read | None:
+        solution = self._buy(name)
+        if solution is None:
+            return None
         known = [gate for gate in self.gates if is_scored({"": [solution]}, gate)]
         scores = {gate: score_of(solution, gate) for gate in known}
         return Read(solution.text, solution.answer, solution.num_tokens, scores)

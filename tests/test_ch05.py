@@ -942,7 +942,9 @@ def test_a_metered_text_is_paid_for_once_and_shows_no_grade():
     assert problem.revision().scores == {"reward": 0.1} and problem.tokens == 77
     assert problem.sample(0) == problem.sample(0) and problem.tokens == 105
     assert problem.answers == ["1", "2", "1"]
-    assert not hasattr(problem.sample(1), "is_right") and not problem._draft.is_right
+    assert not hasattr(problem.sample(1), "is_right")
+    assert not any(isinstance(value, Sample) for value in vars(problem).values())
     assert Metered(checks.TOY[2]).revision() is None
-    with pytest.raises(IndexError, match="0 to 3"):
-        problem.sample(-1)
+    for number in (-1, 4):
+        with pytest.raises(IndexError, match=f"no sample {number}"):
+            problem.sample(number)

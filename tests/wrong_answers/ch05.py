@@ -157,6 +157,12 @@ def forgets_to_return(counts):
     by_formula(counts)
 
 
+@wrong(one, "but it should be 0.28")
+def rounds_to_five_digits(counts):
+    found = by_formula(counts)
+    return found if found is None else round(found, 5)
+
+
 @wrong(one, "finite number")
 def gives_a_percentage_text(counts):
     found = by_formula(counts)
@@ -225,6 +231,23 @@ def one_order_only(critique):
     said = r"that is wrong is\W+(?:\w+\W+){0,3}?(\d)\b|step (\d) is (?:wrong|incorrect)"
     numbers = [a or b for a, b in re.findall(said, critique, re.IGNORECASE)]
     return int(numbers[-1]) if numbers else None
+
+
+@wrong(two, "It names no number")
+def any_number_after_the_verdict(critique):
+    said = (
+        r"(?:wrong|incorrect) (?:step )?(?:is|was)\D*(\d)(?!\d|\.\d)"
+        r"|step (\d) (?:is|was) (?:wrong|incorrect)(?!\?)"
+    )
+    found = [one or other for one, other in re.findall(said, critique, re.IGNORECASE)]
+    return int(found[-1]) if found else None
+
+
+@wrong(two, "That is a question")
+def takes_questions_for_verdicts(critique):
+    said = VERDICTS.pattern.replace(r"\b(?!\?)", "")
+    found = [one or other for one, other in re.findall(said, critique, re.IGNORECASE)]
+    return int(found[-1]) if found else None
 
 
 @wrong(two, "338 is a result")
@@ -378,6 +401,13 @@ def accepts_everything(pool, gate, margin):
 @wrong(three, "right or not")
 def refuses_everything(pool, gate, margin):
     return replay(pool, lambda old, new: False)
+
+
+@wrong(three, "Do not round")
+def rounds_the_scores(pool, gate, margin):
+    return replay(
+        pool, lambda old, new: round(score_of(new, gate), 2) >= round(score_of(old, gate), 2)
+    )
 
 
 @wrong(three, "A negative margin accepts")
@@ -536,6 +566,13 @@ def leaves_out_one_of_two_equal_lines(draft, critique):
     if critique.removeprefix(SAYS) in steps:
         steps.remove(critique.removeprefix(SAYS))
     return drawn_from(draft, critique, steps)
+
+
+@wrong(four, "also a step")
+def draws_equations_only(draft, critique):
+    return drawn_from(
+        draft, critique, [line for line in other_steps(draft, critique) if "=" in line]
+    )
 
 
 @wrong(four, "compare whole lines")
@@ -790,9 +827,15 @@ def an_answer_that_was_not_paid_for(problem):
     return "1"
 
 
-@wrong(six, "Only the answer of a text that was paid for counts")
+@wrong(six, "has no attribute '_samples'")
 def reads_behind_the_counter(problem):
     return problem._samples[1].answer
+
+
+@wrong(six, "Only the answer of a text that was paid for counts")
+def pays_for_another_text(problem):
+    problem.sample(0)
+    return "5"
 
 
 @wrong(six, "has no attribute 'is_right'")
