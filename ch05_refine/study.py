@@ -33,7 +33,7 @@ from shared import LLM, Completion, Cost, Problem, RequestOutput, SamplingParams
 from shared.errors import setting_up
 from shared.evaluation.cli import (
     add_common_flags,
-    evaluate_as_told,
+    evaluate_from_flags,
     friendly_errors,
     print_result,
 )
@@ -255,7 +255,7 @@ def compare_anew(args: argparse.Namespace) -> tuple[Evaluation, Drawn | None]:
     gates, settings = load_gates(args, args.gates)
     options = {"rounds": args.rounds, "gates": gates, "ways": ways, "answer_of": way}
     options["vote"] = drawn is None
-    return evaluate_as_told(refine_in_ways, args, options, settings), drawn
+    return evaluate_from_flags(refine_in_ways, args, options, settings), drawn
 
 
 def main() -> None:

@@ -38,7 +38,13 @@ from ch06_search.search import beam_search
 from ch06_search.tree import PARAMS as STEPS
 from ch06_search.values import reward_value
 from shared import Problem, SamplingParams
-from shared.evaluation.cli import add_common_flags, friendly_errors, load_reward_model, set_up, told
+from shared.evaluation.cli import (
+    add_common_flags,
+    friendly_errors,
+    load_reward_model,
+    recorded_flags,
+    set_up,
+)
 from shared.evaluation.evaluate import evaluate
 from shared.evaluation.evaluation import Evaluation, compare
 from shared.evaluation.plots import plot_accuracy_against_tokens, save_figure, use_style
@@ -159,7 +165,7 @@ def main() -> None:
     args = parse_args()
     with friendly_errors():
         params, problems, llm = set_up(args)
-        settings, reward_model = told(args), None
+        settings, reward_model = recorded_flags(args), None
         if args.reward_model or args.model == "tiny":
             reward_model, weights = load_reward_model(args)
             settings |= weights

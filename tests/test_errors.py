@@ -211,7 +211,7 @@ def test_a_comparison_of_which_every_question_failed_says_why_and_ends_with_code
         ]
         return evaluate.Evaluation(records, {}, 1.0)
 
-    monkeypatch.setattr(study, "evaluate_as_told", refused)
+    monkeypatch.setattr(study, "evaluate_from_flags", refused)
     monkeypatch.setattr(sys, "argv", ["study.py"])
     with pytest.raises(SystemExit) as end:
         study.main()

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from shared.backends.openai_protocol import (
     BadReply,
     NotServed,
-    echoed,
+    echoed_logprobs,
     read_model_names,
     read_piece,
     read_reply,
@@ -192,7 +192,7 @@ class RemoteLLM:
         scored = []
         for reply in self._run(asked):
             with self._named(reply.text):
-                scored.append(echoed(read_reply(reply.text)))
+                scored.append(echoed_logprobs(read_reply(reply.text)))
         (start, _), (tokens, logprobs) = scored
         if tokens[: len(start)] != start:
             raise ValueError(
@@ -225,11 +225,11 @@ class RemoteLLM:
         replies = iter(self._run([self._sample(*one, params, template) for one in each]))
         outputs = []
         for prompt in prompts:
-            begun = prompt[-1]["content"] if "continue_final_message" in template else ""
+            reply_start = prompt[-1]["content"] if "continue_final_message" in template else ""
             samples = []
             for reply in islice(replies, params.n):
                 with self._named(reply.text):
-                    samples.append(read_sample(read_reply(reply.text), params, begun))
+                    samples.append(read_sample(read_reply(reply.text), params, reply_start))
             outputs.append(to_output(prompt, samples))
         return outputs
 

@@ -125,8 +125,8 @@ def compacted(lengths: Tensor, dropped: set[int]) -> list[int]:
     kept = [row for row in range(len(length)) if row not in dropped]
     order = [-1] * len(kept)
     movers = []  # the longest first, as are the numbers that are left
-    for place, row in enumerate(sorted(kept, key=lambda row: -length[row])):
-        if row < len(kept) and row // BLOCK_ROWS == place // BLOCK_ROWS:
+    for rank, row in enumerate(sorted(kept, key=lambda row: -length[row])):
+        if row < len(kept) and row // BLOCK_ROWS == rank // BLOCK_ROWS:
             order[row] = row
         else:
             movers.append(row)

@@ -53,8 +53,8 @@ def rollout_starts(llm: LLM, draft: dict) -> dict[int, list[int]]:
     asked = prompts.ask(training_problem(ROLLOUT_SEED, draft["index"]).question)
     starts = {}
     for step in steps:
-        begun = {"role": "assistant", "content": "\n".join(lines[: step + 1]) + "\n"}
-        starts[step] = llm.tokenizer.encode_chat([*asked, begun], continue_final_message=True)
+        prefilled = {"role": "assistant", "content": "\n".join(lines[: step + 1]) + "\n"}
+        starts[step] = llm.tokenizer.encode_chat([*asked, prefilled], continue_final_message=True)
     return starts
 
 
