@@ -26,7 +26,12 @@ from statistics import mean
 from ch05_refine.feedback import PARAMS, own_critique, reply, revise
 from ch05_refine.study import CHAPTER, CachedReplies, add_new, write_results
 from shared import LLM, Cost, Problem, SamplingParams, Solution, prompts
-from shared.evaluation.cli import add_common_flags, evaluate_as_told, friendly_errors, print_result
+from shared.evaluation.cli import (
+    add_common_flags,
+    evaluate_from_flags,
+    friendly_errors,
+    print_result,
+)
 from shared.evaluation.intervals import paired_bootstrap
 from shared.evaluation.pool import PooledProblem, to_pool
 from shared.evaluation.problems import WORD_CHANGES, load_problems
@@ -157,7 +162,7 @@ def main() -> None:
     args = parse_args()
     with friendly_errors():
         oracle = Oracle.of_word(args.split, args.limit)
-        evaluation = evaluate_as_told(revise_after_each, args, {"oracle": oracle})
+        evaluation = evaluate_from_flags(revise_after_each, args, {"oracle": oracle})
     print_result(evaluation, args)
     if evaluation.num_errors:
         raise SystemExit(1)
