@@ -1151,12 +1151,12 @@ def test_the_coin_prunes_and_the_value_votes():
 
     nodes = [Node([], text) for text in "abcd"]
     nodes[2].finish_reason = "stop"
-    scores, cost = study.CoinUntilTheEnd(value).score(None, "?", nodes)
+    scores, cost = study.SplitValue(study.Coin(), value).score(None, "?", nodes)
     assert asked == [nodes[2]] and scores[2] == 0.75 and cost.scored_tokens == 1
     assert len(set(scores)) == 4 and all(0 <= score < 1 for score in scores)
-    again, nothing = study.CoinUntilTheEnd(value).score(None, "?", nodes[:2])
+    again, nothing = study.SplitValue(study.Coin(), value).score(None, "?", nodes[:2])
     assert again == scores[:2] and nothing == Cost()
-    assert study.CoinUntilTheEnd(value, seed=1).score(None, "?", nodes[:2])[0] != again
+    assert study.SplitValue(study.Coin(1), value).score(None, "?", nodes[:2])[0] != again
 
 
 def test_a_path_that_was_cut_off_is_not_covered_and_has_no_vote():
