@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 
-from ch06_search.equal_tokens import accuracy_at_any, compare, oracle
+from ch06_search.equal_tokens import compare
 from ch06_search.particles import particle_filter
 from ch06_search.search import PARAMS, beam_search
 from ch06_search.study import CHAPTER, WHOLE, SplitValue, measured, sample_and_score
