@@ -132,7 +132,8 @@ def mcts(tree: TinyTree, num_rollouts: int = 5, exploration: float = 0.5) -> lis
         for length in range(len(child) + 1):  # 4. back up
             visits[child[:length]] += 1
             totals[child[:length]] += tree.steps[end][1]
-        rows.append({"bounds": bounds, "child": child, "end": end, "visits": visits.copy()})
+        rows.append({"bounds": bounds, "end": end, "score": tree.steps[end][1]})
+        rows[-1]["visits"] = visits.copy()
     return rows
 
 

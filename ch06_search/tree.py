@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from shared import Completion, Cost, Problem, SamplingParams, Solution, prompts
@@ -168,7 +169,7 @@ class Tree:
             for node, score in zip(new, checked_scores(scores, self.value.name, len(new))):
                 node.score = score
 
-    def solution(self, votes: Counter[Node] | None = None) -> Solution:
+    def solution(self, votes: Mapping[Node, float] | None = None) -> Solution:
         """The finished paths, and the answer whose weights add up to the most (Li 2023).
 
         A path weighs its score, and votes once however often it was sampled; or it weighs as
