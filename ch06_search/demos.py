@@ -9,7 +9,7 @@ from statistics import fmean
 
 from ch06_search.equal_tokens import compare
 from ch06_search.game24 import Judge, is_solvable, next_states, start_of
-from ch06_search.toy import Path, TinyTree
+from ch06_search.toy import Steps, TinyTree
 from shared.evaluation.evaluate import Evaluation
 from shared.evaluation.pool import PooledProblem, to_pool
 from shared.grading.arithmetic import wrong_equations
@@ -33,12 +33,12 @@ def print_rollouts(rows: Sequence[dict]) -> None:
         print(f"{i:<8}{bounds}{row['end'][-1]}, score {row['score']:.2f}")
 
 
-def visits_of(rows: Sequence[dict]) -> dict[Path, str]:
+def visits_of(rows: Sequence[dict]) -> dict[Steps, str]:
     """A note for each path of the toy tree search: its visits after the last round."""
     return {path: f"visits {count}" for path, count in rows[-1]["visits"].items()}
 
 
-def copies_of(tree: TinyTree, ends: Sequence[Path]) -> dict[Path, str]:
+def copies_of(tree: TinyTree, ends: Sequence[Steps]) -> dict[Steps, str]:
     """A note for each path of the toy particle filter: how many particles end there or below."""
     counts = Counter(end[:depth] for end in ends for depth in range(1, len(end) + 1))
     return {path: f"{counts[path]} of {len(ends)} particles" for path in tree.written}

@@ -23,8 +23,8 @@ def plot_tree(trace: list[dict], title: str) -> Figure:
     score is a thick line. Where a node has several children, their steps are written out."""
     positions, on_path = layout(trace), best_path(trace)
     siblings = Counter(node["parent"] for node in trace)
-    height = 1.2 + 0.34 * len({positions[node["node"]][1] for node in trace})
-    figure, axes = plt.subplots(figsize=(13, max(4.0, height)))
+    num_ends = len(trace) - len(siblings.keys() - {0})  # each has a row of its own
+    figure, axes = plt.subplots(figsize=(13, max(3.6, 1.2 + 0.45 * num_ends)))
     for node in trace:
         (x0, y0), (x1, y1) = positions[node["parent"]], positions[node["node"]]
         thick = node["node"] in on_path
@@ -32,7 +32,8 @@ def plot_tree(trace: list[dict], title: str) -> Figure:
         axes.plot([x0, x1], [y0, y1], color=color, lw=width)
         draw_node(axes, node, (x1, y1), is_inner=node["node"] in siblings)
         if siblings[node["parent"]] > 1 and not node["is_finished"]:
-            axes.text(x1, y1 + 0.16, node["step"], fontsize=7.5, ha="center", va="bottom")
+            paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
+            axes.text(x1 + 0.2, y1 + 0.14, node["step"], fontsize=8.5, va="bottom", bbox=paper)
         if node["is_finished"]:
             answer = extract_answer(node["step"]) or "no answer"
             axes.text(x1 + 0.15, y1, answer, fontsize=9, va="center")
@@ -43,8 +44,10 @@ def plot_tree(trace: list[dict], title: str) -> Figure:
     figure.colorbar(scale, ax=axes, label="score (grey: not scored)", pad=0.01)
     deepest = max(depth for depth, _ in positions.values())
     axes.set(xlabel="step (line of the solution)", yticks=[], title=title, xlim=(-0.3, deepest + 1))
+    axes.margins(y=0.15)
     axes.grid(False)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncol=4)
+    axes.spines["left"].set_visible(False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncol=4)
     return figure
 
 

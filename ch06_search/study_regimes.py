@@ -35,7 +35,7 @@ from shared.grading.voting import most_frequent
 from shared.rewards.process_reward import ProcessRewardModel
 from shared.rewards.step_reader import StepReader
 
-SETS = ("word", "word:hard")
+SETS = {"word": 40, "word:hard": 25}  # how many dev problems of each
 ATTEMPTS = 3  # beam searches of 4, one after another, with early stopping
 REPEATS = 30  # random orders of a problem's whole solutions
 
@@ -149,7 +149,7 @@ def reweighted_row(regime: str, run: Evaluation, pool: list[PooledProblem]) -> d
 def study(name: str, args: argparse.Namespace) -> list[dict]:
     """All rows of one set of problems."""
     with setting_up():
-        problems = load_problems(name, split="dev", limit=args.limit)
+        problems = load_problems(name, split="dev", limit=args.limit or SETS[name])
         reward_model = ProcessRewardModel.from_folder()
 
     def run(label: str, technique, **options) -> Evaluation:
@@ -165,27 +165,25 @@ def study(name: str, args: argparse.Namespace) -> list[dict]:
     ]
     exact = SplitValue(ArithmeticValue(), StepReader(reward_model))
     particles = run("particles_8", particle_filter, n=8)
-    threshold = f"early stopping at {args.threshold}"
     rows = [
-        plain_row("beam of 4: a small budget", beams[0], pool),
+        plain_row("beam of 2", run("beam_2", beam_search, n=2), pool),
+        plain_row("beam of 4", beams[0], pool),
         plain_row("beam of 8", run("beam_8", beam_search, n=8), pool),
         plain_row(
-            "beam of 8, steps pruned by arithmetic",
-            run("exact_8", beam_search, n=8, value=exact),
-            pool,
+            "beam of 8 pruned by arithmetic", run("exact_8", beam_search, n=8, value=exact), pool
         ),
-        early_row(f"beams of 4, one after another, {threshold}", beams, pool, args.threshold),
-        plain_row("particles, 8, one vote per particle", particles, pool),
-        reweighted_row("particles, 8, weighted vote", particles, pool),
+        early_row("beams of 4, early stopping", beams, pool, args.threshold),
+        plain_row("8 particles, a vote each", particles, pool),
+        reweighted_row("8 particles, weighted vote", particles, pool),
     ]
-    return [{"problems": name} | row for row in rows]
+    return [{"problems": name, "num_problems": len(problems)} | row for row in rows]
 
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
-    add("--limit", type=int, default=40, metavar="K", help="dev problems of each set")
+    add("--limit", type=int, metavar="K", help=f"dev problems of each set, instead of {SETS}")
     add("--pool", type=int, default=16, help="whole solutions per problem, for the rivals")
     add("--threshold", type=float, default=0.8, help="the score at which to stop early")
     add("--threads", type=int, default=64, help="questions worked on at the same time")
@@ -201,7 +199,7 @@ def main() -> None:
     with friendly_errors():
         if not args.tables:
             rows = [row for name in SETS for row in study(name, args)]
-            settings = {"model": "tiny", "split": "dev", "num_problems": args.limit}
+            settings = {"model": "tiny", "split": "dev"}
             settings |= {"threshold": args.threshold, "pool": args.pool}
             content = {"title": "Where search pays", "settings": settings, "regimes": rows}
             save_result(args.chapter, "regimes", content)

@@ -138,7 +138,7 @@ def regimes_section(content: dict) -> str:
     """Where search wins and where it does not, a regime per line."""
     settings = content["settings"]
     intro = (
-        f"{settings['model']}, {settings['num_problems']} *dev* problems of each set: a map of "
+        f"{settings['model']}, few *dev* problems of each set (in brackets): a map of "
         "where to look, not a result. Whole solutions: weighted best-of-N with the same reward "
         "model, at equal generated tokens, problem by problem; with early stopping where the "
         f"search has it (both stop at a score of {settings['threshold']}). *Wins* and *loses*: the "
@@ -146,7 +146,7 @@ def regimes_section(content: dict) -> str:
     )
     lines = [
         {
-            "problems": f"`{row['problems']}`",
+            "problems": f"`{row['problems']}` ({row['num_problems']})",
             "search": row["regime"],
             "tokens per problem": f"{row['tokens']:.0f}",
             "accuracy": f"{row['accuracy']:.3f}",

@@ -1,11 +1,11 @@
 """Six searches on a tree that is small enough to draw by hand.
 
     tree = TinyTree(STEPS)
-    beam(tree)
-    tree.answer(), len(tree.written)
+    tiny_beam(tree)
+    tree.vote(), len(tree.written)
 
 Here every next step is known, with how often a model would write it and what a judge says of it.
-So nothing is sampled, except by `particles`. The searches in `search.py`, `mcts.py` and
+So nothing is sampled, except by `tiny_particles`. The searches in `search.py`, `mcts.py` and
 `particles.py` do the same with a real model.
 """
 
@@ -18,7 +18,7 @@ from collections import Counter
 from ch06_search.particles import resample
 from shared.grading.voting import most_frequent
 
-Path = tuple[str, ...]  # the steps of a partial solution; () is the root
+Steps = tuple[str, ...]  # the steps of a partial solution; () is the root
 
 QUESTION = "Ana has 20 shells. She buys 3 boxes of 6 and loses 5. How many does she have now?"
 STEPS = {  # path: how often its last step is written there, and the judge's score of the path
@@ -46,19 +46,19 @@ class TinyTree:
     written  the paths that were written so far, in order
     """
 
-    def __init__(self, steps: dict[Path, tuple[float, float]]) -> None:
+    def __init__(self, steps: dict[Steps, tuple[float, float]]) -> None:
         self.steps, self.written = steps, []
 
-    def children(self, path: Path) -> list[Path]:
+    def children(self, path: Steps) -> list[Steps]:
         """All next steps of a path, the most probable first; none if it is finished."""
         return [longer for longer in self.steps if longer[:-1] == path]
 
-    def write(self, paths: list[Path]) -> list[Path]:
+    def write(self, paths: list[Steps]) -> list[Steps]:
         """Write these paths; returns those that are not finished."""
         self.written += [path for path in paths if path not in self.written]
         return [path for path in paths if self.children(path)]
 
-    def best(self, paths: list[Path], count: int) -> list[Path]:
+    def best(self, paths: list[Steps], count: int) -> list[Steps]:
         """The `count` paths with the highest scores."""
         return sorted(paths, key=lambda path: self.steps[path][1], reverse=True)[:count]
 
@@ -69,12 +69,12 @@ class TinyTree:
         return most_frequent([answer_of(path) for path in finished], scores, "the score")
 
 
-def answer_of(path: Path) -> str:
+def answer_of(path: Steps) -> str:
     """What the last step of a path comes to."""
     return path[-1].partition("=")[2]
 
 
-def beam(tree: TinyTree, width: int = 2) -> None:
+def tiny_beam(tree: TinyTree, width: int = 2) -> None:
     """Write all next steps of all beams, keep the best `width` of them, and so on."""
     beams = [()]
     while beams:
@@ -82,7 +82,7 @@ def beam(tree: TinyTree, width: int = 2) -> None:
         beams = tree.best(tree.write(children), width)
 
 
-def dvts(tree: TinyTree) -> None:
+def tiny_dvts(tree: TinyTree) -> None:
     """A search of its own from each first step; each keeps the best of its next steps."""
     heads = tree.write(tree.children(()))
     while heads:
@@ -90,7 +90,7 @@ def dvts(tree: TinyTree) -> None:
         heads = [tree.best(family, 1)[0] for family in families if family]
 
 
-def best_first(tree: TinyTree, num_paths: int = 2) -> None:
+def tiny_best_first(tree: TinyTree, num_paths: int = 2) -> None:
     """Continue from the best path anywhere, until `num_paths` are finished."""
     frontier, num_finished = [()], 0
     while frontier and num_finished < num_paths:
@@ -100,8 +100,8 @@ def best_first(tree: TinyTree, num_paths: int = 2) -> None:
         frontier = tree.best(frontier + unfinished, len(tree.steps))
 
 
-def lookahead(tree: TinyTree, width: int = 2) -> None:
-    """`beam`, but a step is judged by where its most probable next step leads."""
+def tiny_lookahead(tree: TinyTree, width: int = 2) -> None:
+    """`tiny_beam`, but a step is judged by where its most probable next step leads."""
     beams = [()]
     while beams:
         beams = tree.write([child for path in beams for child in tree.children(path)])
@@ -111,7 +111,7 @@ def lookahead(tree: TinyTree, width: int = 2) -> None:
             beams = [ahead[end] for end in tree.best(list(ahead), width)]
 
 
-def mcts(tree: TinyTree, num_rollouts: int = 5, exploration: float = 0.5) -> list[dict]:
+def tiny_mcts(tree: TinyTree, num_rollouts: int = 5, exploration: float = 0.5) -> list[dict]:
     """Monte Carlo tree search: walk down, expand, roll out, back up; and again.
 
     Returns a row per rollout: the bounds by which it walked down, where it ended, and the visits.
@@ -119,7 +119,7 @@ def mcts(tree: TinyTree, num_rollouts: int = 5, exploration: float = 0.5) -> lis
     visits, totals, expanded, rows = Counter(), Counter(), set(), []
     for _ in range(num_rollouts):
         bounds = {
-            path: upper_bound(totals[path], visits[path], visits[path[:-1]], exploration)
+            path: uct(totals[path], visits[path], visits[path[:-1]], exploration)
             for path in tree.steps
         }
         leaf = ()
@@ -137,14 +137,14 @@ def mcts(tree: TinyTree, num_rollouts: int = 5, exploration: float = 0.5) -> lis
     return rows
 
 
-def upper_bound(total: float, visits: int, parent_visits: int, exploration: float) -> float:
+def uct(total: float, visits: int, parent_visits: int, exploration: float) -> float:
     """UCT: the mean score of the rollouts below a path, and a bonus for few visits."""
     if not visits:
         return math.inf
     return total / visits + exploration * math.sqrt(math.log(parent_visits) / visits)
 
 
-def roll_out(tree: TinyTree, path: Path) -> Path:
+def roll_out(tree: TinyTree, path: Steps) -> Steps:
     """Write the most probable next step until the path is finished; returns that path."""
     while tree.children(path):
         path = tree.children(path)[0]
@@ -152,7 +152,7 @@ def roll_out(tree: TinyTree, path: Path) -> Path:
     return path
 
 
-def particles(tree: TinyTree, n: int = 4, seed: int = 0) -> list[Path]:
+def tiny_particles(tree: TinyTree, n: int = 4, seed: int = 0) -> list[Steps]:
     """n paths move at once; after each step the better ones are copied. Returns where they end."""
     rng = random.Random(seed)
     paths, before = [()] * n, [1.0] * n

@@ -8,14 +8,14 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ch06_search.toy import Path, TinyTree, answer_of
+from ch06_search.toy import Steps, TinyTree, answer_of
 from shared.evaluation.plots import COLORS
 
 RIGHT, WRONG, BLACK, FAINT = "#2ca02c", "#d62728", "#000000", "#BBBBBB"
 GOLD = "33"  # the right answer of the toy problem
 
 
-def draw_tree(tree: TinyTree, title: str = "", notes: dict[Path, str] | None = None) -> Figure:
+def draw_tree(tree: TinyTree, title: str = "", notes: dict[Steps, str] | None = None) -> Figure:
     """The toy tree from left to right. What was written is black, with its number in the order of
     writing; the rest is grey. If nothing was written, the whole tree is black. Finished paths are
     green if they are right, else red.
@@ -37,12 +37,17 @@ def draw_tree(tree: TinyTree, title: str = "", notes: dict[Path, str] | None = N
     return figure
 
 
-def positions(tree: TinyTree) -> dict[Path, tuple[float, float]]:
+def draw_steps(steps: dict[Steps, tuple[float, float]]) -> Figure:
+    """The whole toy tree, before any search."""
+    return draw_tree(TinyTree(steps))
+
+
+def positions(tree: TinyTree) -> dict[Steps, tuple[float, float]]:
     """Depth and height of each path; the first finished path is at the top."""
     heights = itertools.count(7, -1)
     places = {}
 
-    def settle(path: Path) -> float:
+    def settle(path: Steps) -> float:
         """Position a path and all below it; returns its height."""
         below = [settle(child) for child in tree.children(path)]
         height = sum(below) / len(below) if below else float(next(heights))
@@ -56,9 +61,9 @@ def positions(tree: TinyTree) -> dict[Path, tuple[float, float]]:
 def draw_step(
     axes: Axes,
     tree: TinyTree,
-    path: Path,
+    path: Steps,
     place: tuple[float, float],
-    notes: dict[Path, str] | None,
+    notes: dict[Steps, str] | None,
 ) -> None:
     """The text of one step, and a note below it."""
     (x, y), (share, score) = place, tree.steps[path]
