@@ -44,6 +44,17 @@ def copies_of(tree: TinyTree, ends: Sequence[Steps]) -> dict[Steps, str]:
     return {path: f"{counts[path]} of {len(ends)} particles" for path in tree.written}
 
 
+def print_compared(content: dict, n: int = 8) -> None:
+    """The searches and controls of one size, beside best-of-N at equal tokens."""
+    print(f"{'search, n = ' + str(n):<24}accuracy  covered  tokens   best-of-N: accuracy  covered")
+    for row in content["searches"] + content["controls"]:
+        if row["n"] == n:
+            theirs = row["accuracy"] - row["best-of-N, weighted"]["gain"]
+            search = f"{row['accuracy']:>8.3f}{row['covered']:>9.3f}"
+            tokens = f"{row['tokens_per_problem']:>8.0f}"
+            print(f"{row['name']:<24}{search}{tokens}{theirs:>22.3f}{row['rival_covered']:>9.3f}")
+
+
 def print_judges(runs: dict[str, Evaluation], pool: list[PooledProblem]) -> None:
     """Searches that differ in the judge of steps: accuracy, and whether a right path was found."""
     print(f"{'judge of the steps':<20}accuracy  right path found  tokens")

@@ -112,7 +112,8 @@ class Tree:
         """Sample k next steps of each node: the children, in the nodes' order.
 
         A node may stand in the list several times, and so may a child that was sampled several
-        times. A blank line is not a step: sampling continues after it. `changes` are to the sampling.
+        times. A blank line is not a step: sampling continues after it. `changes` replace sampling
+        parameters.
         """
         children = self.sample([node for node in nodes for _ in range(k)], **changes)
         while blank := [child for child in children if child.is_blank]:
