@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
 
-from ch06_search.equal_tokens import compare
 from ch06_search.game24 import Judge, is_solvable, next_states, start_of
 from ch06_search.toy import Steps, TinyTree
 from shared.evaluation.evaluate import Evaluation
-from shared.evaluation.pool import PooledProblem, to_pool
+from shared.evaluation.pool import to_pool
 from shared.grading.arithmetic import wrong_equations
 from shared.rewards.process_reward import ProcessRewardModel
 
@@ -55,13 +54,15 @@ def print_compared(content: dict, n: int = 8) -> None:
             print(f"{row['name']:<24}{search}{tokens}{theirs:>22.3f}{row['rival_covered']:>9.3f}")
 
 
-def print_judges(runs: dict[str, Evaluation], pool: list[PooledProblem]) -> None:
-    """Searches that differ in the judge of steps: accuracy, and whether a right path was found."""
-    print(f"{'judge of the steps':<20}accuracy  right path found  tokens")
+def print_judges(runs: dict[str, Evaluation]) -> None:
+    """Searches that differ in the judge of steps: accuracy, the share of problems with a right
+    finished path, and the tokens."""
+    print(f"{'judge of the steps':<20}accuracy  covered  tokens")
     for name, run in runs.items():
-        row = compare(run, pool, name)
-        tokens = row["tokens_per_problem"]
-        print(f"{name:<20}{row['accuracy']:>8.3f}{row['covered']:>18.3f}{tokens:>8.0f}")
+        paths = [problem.samples for problem in to_pool(run)]
+        covered = fmean(any(sample.is_right for sample in samples) for samples in paths)
+        tokens = run.cost.generated_tokens / len(run.records)
+        print(f"{name:<20}{run.accuracy:>8.3f}{covered:>9.3f}{tokens:>8.0f}")
 
 
 def print_fates(runs: dict[str, Evaluation]) -> None:
