@@ -1191,7 +1191,7 @@ def test_the_page_of_results_is_made_from_the_recorded_results():
     folder = SCRIPT.parent / "results"
     contents = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
     page = (SCRIPT.parent / "RESULTS.md").read_text("utf-8")
-    assert len(contents) == 3 and all(tables.section(content) in page for content in contents)
+    assert len(contents) == 4 and all(tables.section(content) in page for content in contents)
 
 
 def test_a_recorded_search_is_compared_with_its_pool():
@@ -1200,15 +1200,6 @@ def test_a_recorded_search_is_compared_with_its_pool():
     for rival in recorded["recorded_rivals"]:
         assert rival["low"] < rival["gain"] < rival["high"]
         assert recorded["search"]["accuracy"] - rival["accuracy"] == pytest.approx(rival["gain"])
-
-
-def test_the_notebook_shows_the_tree_as_it_is():
-    notebook = json.loads(SCRIPT.with_suffix(".ipynb").read_text("utf-8"))
-    cells = ["".join(cell["source"]) for cell in notebook["cells"]]
-    source = Path(trees.__file__).read_text("utf-8")
-    for start, end in (("PARAMS = ", "class Tree:"), ("class Tree:", None)):
-        text = source[source.index(start) : source.index(end) if end else None].rstrip()
-        assert cells.count(text) == 1, "copy tree.py into the notebook's cells"
 
 
 def test_a_drawn_tree_has_a_place_for_every_node_and_ends_where_the_score_is_highest():
