@@ -9,7 +9,7 @@ from statistics import fmean
 
 from ch06_search.game24 import Judge, is_solvable, next_states, start_of
 from ch06_search.toy import Steps, TinyTree
-from shared.evaluation.evaluate import Evaluation
+from shared.evaluation.evaluation import Evaluation
 from shared.evaluation.pool import to_pool
 from shared.grading.arithmetic import wrong_equations
 from shared.rewards.process_reward import ProcessRewardModel

@@ -27,7 +27,7 @@ from ch06_search.values import ArithmeticValue
 from shared import load_problems
 from shared.errors import setting_up
 from shared.evaluation.cli import HelpFormatter, friendly_errors
-from shared.evaluation.evaluate import Evaluation
+from shared.evaluation.evaluation import Evaluation
 from shared.evaluation.intervals import paired_difference
 from shared.evaluation.pool import PooledProblem, Sample, is_right_answer, to_pool
 from shared.evaluation.results import save_result

@@ -17,7 +17,7 @@ from ch06_search import checks, demos, game24, search, study_regimes, toy, toy_f
 from ch06_search.particles import particle_filter
 from ch06_search.scripted import ScriptedModel
 from shared import Cost, Problem
-from shared.evaluation.evaluate import Evaluation
+from shared.evaluation.evaluation import Evaluation
 from shared.evaluation.pool import PooledProblem, Sample
 from shared.evaluation.records import Record
 from shared.rewards.interfaces import Scores
