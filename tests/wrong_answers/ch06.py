@@ -553,7 +553,7 @@ SCRIPT = {
     "2+2=4\n": [("\\boxed{4}", 1.0)],
     "3+3=6\n": [("\\boxed{6}", 1.0)],
 }
-PROBLEMS = [Problem("First?", "2"), Problem("Second?", "4"), Problem("Third?", "6")]
+PROBLEMS = [Problem("First?", "8"), Problem("Second?", "10"), Problem("Third?", "12")]
 BUDGET = 80
 
 
