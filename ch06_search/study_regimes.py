@@ -36,7 +36,6 @@ from shared.rewards.process_reward import ProcessRewardModel
 from shared.rewards.step_reader import StepReader
 
 SETS = {"word": 40, "word:hard": 25}  # how many dev problems of each
-FURTHER = 60  # problems of word:hard, after those, on which the best guess is tried again
 ATTEMPTS = 3  # beam searches of 4, one after another, with early stopping
 REPEATS = 30  # random orders of a problem's whole solutions
 
@@ -180,21 +179,6 @@ def study(name: str, args: argparse.Namespace) -> list[dict]:
     return [{"problems": name, "num_problems": len(problems)} | row for row in rows]
 
 
-def study_again(args: argparse.Namespace) -> list[dict]:
-    """Beam search of 8 on further problems of `word:hard`. Of many rows some look good by chance;
-    these problems were not looked at when this row was chosen."""
-    seen, further = args.limit or SETS["word:hard"], args.limit or FURTHER
-    with setting_up():
-        problems = load_problems("word:hard", split="dev", limit=seen + further)[seen:]
-        value = StepReader(ProcessRewardModel.from_folder())
-    technique = partial(beam_search, n=8, value=value)
-    run = measured("further_beam_8", technique, problems, {}, args)
-    technique = partial(sample_and_score, n=args.pool, params=WHOLE, value=value)
-    pool = to_pool(measured("further_pool", technique, problems, {}, args))
-    row = plain_row("beam of 8, further problems", run, pool)
-    return [{"problems": "word:hard", "num_problems": len(problems)} | row]
-
-
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
@@ -214,7 +198,7 @@ def main() -> None:
     args = parse_args()
     with friendly_errors():
         if not args.tables:
-            rows = [row for name in SETS for row in study(name, args)] + study_again(args)
+            rows = [row for name in SETS for row in study(name, args)]
             settings = {"model": "tiny", "split": "dev"}
             settings |= {"threshold": args.threshold, "pool": args.pool}
             content = {"title": "Where search pays", "settings": settings, "regimes": rows}

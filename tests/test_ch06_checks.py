@@ -229,7 +229,7 @@ def test_the_study_of_regimes_writes_its_file_and_its_table(tmp_path, monkeypatc
     monkeypatch.setattr(study_regimes, "SETS", {"word": 2})
     study_regimes.main()
     content = json.loads((tmp_path / "results" / "regimes.json").read_text(encoding="utf-8"))
-    assert [row["num_problems"] for row in content["regimes"]] == [2] * 8
+    assert [row["num_problems"] for row in content["regimes"]] == [2] * 7
     assert all(-1 <= row["low"] <= row["gain"] <= row["high"] <= 1 for row in content["regimes"])
     plain, weighted = content["regimes"][5:7]
     assert plain["tokens"] == weighted["tokens"]
