@@ -132,6 +132,11 @@ LENGTHS: list[tuple[list[tuple[str | None, int]], str | None, str]] = [
         "$1000",
         "$1000 and 1000 are one answer with two votes: compare normal forms",
     ),
+    (
+        [("1,000", 9), ("1000", 9), ("1000", 9), ("7", 5)],
+        "1,000",
+        "1,000 was seen first: return the first spelling, not the most frequent one",
+    ),
     ([(None, 1), (None, 1), ("4", 9)], "4", "a sample without an answer has no vote"),
     ([("3", 10), ("4", 11), (None, 1), (None, 2)], "3", "samples without an answer do not count"),
     ([(None, 5)], None, "no sample has an answer: return None"),
@@ -206,13 +211,18 @@ def paired_hint(
     """What a wrong interval looks like."""
     mean, low, high = result
     differences = np.subtract(a, b)
+    n, spread = len(a), differences.std(ddof=1)
+    exact = differences.mean() + np.array([0, -1, 1]) * 1.96 * spread / math.sqrt(n)
+    if any(np.allclose(result, exact.round(digits), rtol=0, atol=1e-9) for digits in (1, 2, 3)):
+        return "these are rounded; return the numbers as they are"
+    if np.allclose(sorted(result), sorted(exact)) and not math.isclose(mean, exact[0]):
+        return "the numbers are right, but their order is (mean, low, high)"
     if not math.isclose(mean, differences.mean(), abs_tol=1e-9):
         return "the mean is that of the differences, a minus b, over all problems"
     if np.allclose(result, np.clip(expected, -1, 1), atol=1e-4):
         return "the interval may reach below -1 or above 1: do not cut it"
     if not math.isclose(high - mean, mean - low, abs_tol=1e-9) or high < low:
         return "low is the mean minus the half-width, high is the mean plus the half-width"
-    n, spread = len(a), differences.std(ddof=1)
     halves = {
         "this treats A and B as if they had solved different problems. Take the standard deviation "
         "of the differences": 1.96 * math.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / n),
@@ -221,6 +231,9 @@ def paired_hint(
         / math.sqrt(n),
         "divide the standard deviation by the square root of n": 1.96 * spread,
         "divide the standard deviation by the square root of n, not by n": 1.96 * spread / n,
+        "divide by the square root of n, not of n - 1: stdev has taken care of that": 1.96
+        * spread
+        / math.sqrt(n - 1),
         "half the width is 1.96 standard errors": spread / math.sqrt(n),
         "half the width is 1.96 standard errors, not 2": 2 * spread / math.sqrt(n),
         "this is an interval of one standard deviation; take 1.96 standard errors": spread,
@@ -250,15 +263,17 @@ def check_plug_in(plug_in: Callable[[int, int, int], float]) -> None:
         result = check_number(call(plug_in, n, c, k, case=case), case)
         if not close(result, expected):
             raise AssertionError(
-                f"{case} returned {result:.4f}, not {expected:.4f}: "
-                + plug_in_hint(n, c, k, result, hint)
+                f"{case} returned {result:.6g}, not {expected:.6g}: "
+                + plug_in_hint(n, c, k, result, expected, hint)
             )
     print("Exercise 4 is right.")
 
 
-def plug_in_hint(n: int, c: int, k: int, result: float, hint: str) -> str:
+def plug_in_hint(n: int, c: int, k: int, result: float, expected: float, hint: str) -> str:
     """What a wrong estimate looks like."""
     share = c / n
+    if any(close(result, round(expected, digits)) for digits in (2, 3, 4)):
+        return "this is rounded; return the number as it is"
     if result == 1 and c < n:
         return (
             f"1 would mean that a right sample is certain. Each of the {k} samples fails with "

@@ -18,6 +18,7 @@ from ch02_self_consistency.rules import (
     vote_accuracy,
     vote_credit,
 )
+from ch02_self_consistency.self_consistency import probability_ahead
 from shared.decoder.sampler import keep_min_p, keep_top_k, keep_top_p
 from shared.evaluation.plots import accuracy_axis
 from shared.evaluation.pool import PooledProblem
@@ -100,7 +101,9 @@ def plot_toy_votes(axes: Axes) -> None:
     axes.set_xticks(sizes, [str(n) for n in sizes])
     axes.minorticks_off()
     axes.set_xlim(0.9, 90)
-    axes.set(xlabel="samples that vote", title="Toy vote: each sample is right with 40%")
+    axes.set(
+        xlabel="samples that vote", title="Toy vote: each sample is right with probability 0.4"
+    )
     accuracy_axis(axes)
 
 
@@ -118,15 +121,16 @@ def plot_posteriors(axes: Axes, counts: Sequence[tuple[int, int]]) -> None:
         )
         top = max(range(401), key=lambda i: density[i])
         axes.annotate(
-            f"{first} : {second}",
+            f"{first} : {second}, P = {probability_ahead({'a': first, 'b': second}):.2f}",
             (shares[top], density[top]),
             xytext=(0, 4),
             textcoords="offset points",
-            ha="center",
+            ha="right" if shares[top] == 1 else "center",
         )
     axes.axvline(0.5, color="#000000", linewidth=0.8, linestyle=":")
-    axes.set(xlabel="true share q of the leader", ylabel="density", xlim=(0, 1), ylim=(0, None))
-    axes.set_title("What the votes say about q; shaded: the leader leads")
+    axes.set(xlabel="true share q of the leader", ylabel="density", xlim=(0, 1))
+    axes.set_ylim(0, 3.8)
+    axes.set_title("What the votes say about q; shaded, P: the leader is truly ahead")
 
 
 def plot_stopping(

@@ -29,6 +29,7 @@ LONG = problem(*"33344444")  # is right only with all eight samples
 OPEN = problem("4", None, "4", "4")  # the first two samples have one answer
 SPELLED = problem(*"334444", gold="$4.00")  # LATE, with the right answer spelled otherwise
 LAPSE = problem(*"4433333344444444")  # right after 2 samples and after 16, wrong after 8
+GLIMPSE = problem(*"344444")  # the first two samples tie: one of them is right, their vote is 3
 SLOW = problem(*"4344")  # two samples at 0.5, four at 0.8
 MOST = problem(*"333444")  # a tie of three and three, which goes to 3
 
@@ -52,6 +53,8 @@ CHEAPEST: list[tuple[Pool, list[float], int, tuple[float, int] | None, str]] = [
     ([EARLY] * 9 + [SLOW], [0.5, 0.8], 0, (0.5, 20), "22 samples are more than 20: only an exact "
      "tie goes to the higher threshold"),
     ([MOST], [0.5, 0.99], 0, (0.5, 2), "ties go to the first answer, so the full vote is wrong"),
+    ([GLIMPSE], [0.5, 0.99], 0, (0.99, 6), "the first two samples are 3 and 4, and their vote is "
+     "3: a right sample is not yet a right vote"),
     ([LATE], [0.5, 0.6], 0, None, "no threshold is acceptable: return None"),
     ([EARLY], [], 0, None, "there are no thresholds: return None"),
 ]  # fmt: skip
@@ -68,9 +71,13 @@ def check_cheapest(cheapest: Callable[..., tuple[float, int] | None]) -> None:
             thresholds,
             case=f"{case}: {hint}",
             loss=loss,
-            returns_none=expected is None,
+            returns_none=True,
         )
         if expected is not None:
+            assert result is not None, (
+                f"{case}: your function returned None, as if no threshold were acceptable, not "
+                f"{expected}. {hint[0].upper() + hint[1:]}. (Is a `return` missing? Is it `>=`?)"
+            )
             assert isinstance(result, tuple) and len(result) == 2, (
                 f"{case}: return (threshold, samples drawn), not {result!r}"
             )

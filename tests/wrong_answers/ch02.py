@@ -295,6 +295,13 @@ def counts_none(samples):
     return tied[0].answer if tied else None
 
 
+def most_frequent_spelling(samples):
+    best = by_length(samples)
+    spellings = [s.answer for s in samples if s.answer is not None]
+    same = [a for a in spellings if normalize_answer(a) == normalize_answer(best)] if best else []
+    return Counter(same).most_common(1)[0][0] if same else None
+
+
 def ignores_votes(samples):
     groups = defaultdict(list)
     for s in samples:
@@ -378,6 +385,7 @@ wrong_variants(
             ),
             "has no vote",
         ),
+        "most_frequent_spelling": (most_frequent_spelling, "not the most frequent one"),
         "length_alone": (ignores_votes, "length must not matter"),
         "sorted_by_length": (first_of_all_samples, "compare mean lengths"),
         "crashes_when_empty": (crashes_when_empty, "stopped with ValueError"),
@@ -570,7 +578,7 @@ wrong_variants(
         "no_division": (lambda a, b: interval(a, b, root=lambda n: 1), "square root of n"),
         "n_minus_1_again": (
             lambda a, b: interval(a, b, root=lambda n: math.sqrt(n - 1)),
-            "the differences are",
+            "not of n - 1",
         ),
         "two_errors": (lambda a, b: interval(a, b, times=2), "not 2"),
         "one_error": (lambda a, b: interval(a, b, times=1), "1.96 standard errors"),
@@ -595,7 +603,12 @@ wrong_variants(
         ),
         "of_a_alone": (lambda a, b: interval(a, [0] * len(a)), "a minus b"),
         "clipped": (clipped, "do not cut it"),
-        "rounded": (lambda a, b: tuple(round(x, 2) for x in interval(a, b)), "returned"),
+        "rounded": (lambda a, b: tuple(round(x, 2) for x in interval(a, b)), "are rounded"),
+        "rounded_to_3": (lambda a, b: tuple(round(x, 3) for x in interval(a, b)), "are rounded"),
+        "low_mean_high": (
+            lambda a, b: tuple(sorted(interval(a, b))),
+            "their order is (mean, low, high)",
+        ),
         "as_text": (
             lambda a, b: tuple(f"{x:.3f}" for x in interval(a, b)),
             "finite number",
@@ -668,7 +681,8 @@ wrong_variants(
         "swapped": (lambda n, c, k: 1 - (1 - k / n) ** c, "plug_in"),
         "one_less": (lambda n, c, k: 1 - (1 - c / n) ** (k - 1), "both fail"),
         "percent": (lambda n, c, k: 100 * (1 - (1 - c / n) ** k), "both fail"),
-        "rounded": (lambda n, c, k: round(1 - (1 - c / n) ** k, 2), "plug_in(8, 2, 2)"),
+        "rounded": (lambda n, c, k: round(1 - (1 - c / n) ** k, 2), "this is rounded"),
+        "rounded_to_4": (lambda n, c, k: round(1 - (1 - c / n) ** k, 4), "this is rounded"),
         "smoothed": (lambda n, c, k: 1 - (1 - (c + 1) / (n + 2)) ** k, "both fail"),
         "k_up_to_n": (lambda n, c, k: 1 - (1 - c / n) ** min(k, n), "The exponent is k"),
     },
@@ -1187,6 +1201,20 @@ def any_right_sample(pool, thresholds, loss=1):
     return min(found, key=lambda each: (each[1], -each[0])) if found else None
 
 
+def any_right_sample_when_early(pool, thresholds, loss=1):
+    full, found = sum(is_right_answer(majority(p.samples), p) for p in pool), []
+    for threshold in thresholds:
+        drawn, right = 0, 0
+        for p in pool:
+            answers = [s.answer for s in p.samples]
+            count = samples_until_sure(answers, batch=2, threshold=threshold)
+            drawn += count
+            right += any(s.is_right for s in p.samples[:count])
+        if right >= full - loss:
+            found.append((threshold, drawn))
+    return min(found, key=lambda each: (each[1], -each[0])) if found else None
+
+
 def right_samples_counted(pool, thresholds, loss=1):
     def full_votes(right, full, loss, pool):
         return right >= sum(s.is_right for p in pool for s in p.samples) - loss
@@ -1209,6 +1237,7 @@ wrong_variants(
         "compares_with_gold": (compares_with_gold, "use is_right_answer"),
         "stops_at_the_first_bad_one": (stops_at_the_first_bad_one, "look at every threshold"),
         "any_right_sample": (any_right_sample, "samples"),
+        "any_right_sample_when_early": (any_right_sample_when_early, "not yet a right vote"),
         "right_samples_counted": (right_samples_counted, "samples"),
         "nearly_as_cheap": (
             lambda pool, thresholds, loss=1: search(
