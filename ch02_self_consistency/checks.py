@@ -39,6 +39,7 @@ LEADERS: list[tuple[Votes, list[str], str]] = [  # votes, leaders, what to think
     ({"9": 1, "8": 3, "10": 3, "7": 3}, ["8", "10", "7"], "three answers have three votes each"),
     ({"7": 1, "8": 1}, ["7", "8"], "a leader needs only as many votes as any other answer"),
     ({"7": 3, "8": 2, "9": 2}, ["7"], "a tie for second place is not a tie for the lead"),
+    ({"7": 5, "8": 4, "9": 1}, ["7"], "a leader has the most votes, not more than the average"),
     ({"5": 0.5, "3": 1.5, "6": 1.5}, ["3", "6"], "weighted votes need not be whole numbers"),
     ({"3": 1.3, "6": 1.2}, ["3"], "1.2 votes are fewer than 1.3: do not round weighted votes"),
     ({"3": 0.5, "6": 0.5}, ["3", "6"], "weighted votes may all be below 1"),
@@ -75,7 +76,7 @@ def leaders_hint(result: list, expected: list[str], hint: str) -> str:
 LENGTHS: list[tuple[list[tuple[str | None, int]], str | None, str]] = [
     ([("3", 9), ("4", 5)], "4", "a tie: the samples of 4 are shorter"),
     ([("4", 5), ("3", 9)], "4", "a tie: the samples of 4 are shorter"),
-    ([("3", 90), ("3", 90), ("4", 5)], "3", "3 has more votes, so length must not matter"),
+    ([("3", 900), ("3", 900), ("4", 5)], "3", "3 has more votes, so length must not matter"),
     (
         [("3", 9), ("3", 9), ("4", 8), ("4", 8), ("5", 1)],
         "4",
@@ -332,6 +333,7 @@ def check_probability_ahead_dirichlet(probability_ahead_dirichlet: Callable[...,
         )
     check_seed(probability_ahead_dirichlet)
     check_draws(probability_ahead_dirichlet)
+    check_leader(probability_ahead_dirichlet)
     print("Exercise 5 is right.")
 
 
@@ -402,3 +404,19 @@ def check_draws(probability_ahead_dirichlet: Callable[..., float]) -> None:
             f"{case} returned {wins / draws:.4f}, which is not a multiple of 1/{draws}: use "
             "exactly `draws` draws and divide by their number"
         )
+
+
+def check_leader(probability_ahead_dirichlet: Callable[..., float]) -> None:
+    """Raise AssertionError if the winner of most draws is counted instead of the leader."""
+    votes = {"7": 1, "8": 1, "9": 1, "6": 1}
+    case = f"probability_ahead_dirichlet({votes}, draws=5, seed=...)"
+    results = [
+        call(probability_ahead_dirichlet, votes, case=case, draws=5, seed=seed)
+        for seed in range(200)
+    ]
+    mean = sum(results) / len(results)
+    assert abs(mean - 0.25) < 0.08, (
+        f"{case}: the mean over 200 seeds is {mean:.2f}, not about 0.25. Count the draws in which "
+        "the leader of the votes is the largest, not those of the answer that is the largest most "
+        "often"
+    )
