@@ -46,10 +46,10 @@ class Story:
 
 def read_story(text: str) -> Story:
     """The parts of a story. Raises ValueError for a text that is not one."""
-    start, *events, question = re.split(r"(?<=\.) ", text)
-    if not re.fullmatch(r"\w+ has \d+ \w+\.", start) or not question.endswith("?"):
+    sentences = re.split(r"(?<=\.) ", text)
+    if not re.fullmatch(r"\w+ has \d+ \w+\.", sentences[0]) or not sentences[-1].endswith("?"):
         raise ValueError(f"not a story that starts with a number and ends in a question: {text!r}")
-    return Story(start, tuple(events), question)
+    return Story(sentences[0], tuple(sentences[1:-1]), sentences[-1])
 
 
 def long_stories(num_events: int, limit: int, split: str = "test", seed: int = 0) -> list[Problem]:

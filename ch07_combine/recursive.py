@@ -5,8 +5,8 @@
 
 By hand: a long story is cut into pieces. Each piece is solved in a call of its own, which starts
 from the total of the piece before it. As published (Zhang, Kraska and Khattab 2025,
-arXiv:2512.24601): the model never reads the long text. It writes Python that looks at it, in a
-session in the sandbox (`repl.py`), and this code may call the model on pieces.
+arXiv:2512.24601): the model sees only the beginning of the long text. It writes Python that
+reads the rest, in a session in the sandbox (`repl.py`), and this code may call the model on pieces.
 """
 
 from __future__ import annotations
@@ -37,19 +37,24 @@ SAMPLING = SamplingParams(temperature=0.6, max_tokens=700)
 GREEDY = SamplingParams(temperature=0, max_tokens=400)
 CODE = re.compile(r"```(?:python|py|repl)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
 FINAL = re.compile(r"^\W*FINAL\((.*)\)", re.MULTILINE)
-SYSTEM = """You answer a question about a long text that you cannot see. It is the string `context`
-in a Python session. In each turn write one short block of Python, like this:
+SYSTEM = """You answer a question about a long text. You see only its beginning. All of it is the
+string `context` in a Python session. Write one short block of Python that works out the answer from
+`context` and passes it to FINAL. An example for another text:
 ```python
-print(context[:300])
+count = 0
+for line in context.splitlines():
+    if line.startswith("Bob "):
+        count += 1
+FINAL(count)
 ```
-You are then shown what it printed, at most {output_chars} characters. Variables stay defined.
-Two functions are there besides Python's own:
-llm_query(text): asks a language model about a text of yours, and returns its reply as a string.
-FINAL(answer): ends the session. Pass only the answer, a number or a word, no sentence.
-First look at some of the context. Do not guess what it looks like. When you have the answer, call
-FINAL with the variable that holds it."""
+FINAL(answer) ends the session. Pass a number or a single word, not a sentence.
+llm_query(text) asks a language model and returns its reply as a string. Use it for what code cannot
+decide, such as llm_query("Is a rose a flower? Answer yes or no.").
+If you are not sure how to continue, print something instead of calling FINAL. You are then shown
+the first {output_chars} characters of the output, and can write another block. Variables stay."""
 NO_CODE = "There was no Python block in your reply. Write one between ```python and ```."
 LAST_TURN = "This is your last turn: call FINAL now."
+AGAIN = "That is the same block as before. Write a different one."
 SUB_TASK = "Do what the context asks for, and pass the result to FINAL."
 
 
@@ -120,6 +125,7 @@ class Limits:
     depth          1: llm_query asks the plain model; 2: it starts a session of its own; ...
     tokens         generated, of everything together
     output_chars   of what a block printed that the model is shown
+    context_chars  of the beginning of the text that it is shown
     """
 
     turns: int = 8
@@ -127,6 +133,7 @@ class Limits:
     depth: int = 1
     tokens: int = 6_000
     output_chars: int = 800
+    context_chars: int = 200
 
 
 LIMITS = Limits()
@@ -165,7 +172,8 @@ class OutOfBudget(Exception):
 def recursive_language_model(
     llm: LLM, problem: Problem, *, params: SamplingParams = GREEDY, limits: Limits = LIMITS
 ) -> Solution:
-    """Answer a question about a long text (see `long_tasks.split_task`) without reading the text.
+    """Answer a question about a long text of which the model sees only the beginning; see
+    `long_tasks.split_task`.
 
     The answer is None where a limit ended the run. Raises RuntimeError where there is no sandbox.
     """
@@ -181,11 +189,7 @@ def recursive_language_model(
 def run_session(run: Run, query: str, context: str, depth: int) -> str | None:
     """Let the model write a block of code, show it the output, and so on until it calls FINAL."""
     repl = Repl(context, run.limits.calls - run.calls)
-    size = f"`context` has {len(context)} characters in {len(context.splitlines())} lines."
-    messages = [
-        {"role": "system", "content": SYSTEM.format(output_chars=run.limits.output_chars)},
-        {"role": "user", "content": f"{size}\nQuestion: {query}"},
-    ]
+    messages = first_messages(query, context, run.limits)
     for turn in range(1, run.limits.turns + 1):
         reply = with_closed_block(run.chat(messages, stop=("\n```\n",)))
         cell = code_of(reply)
@@ -195,10 +199,22 @@ def run_session(run: Run, query: str, context: str, depth: int) -> str | None:
         run.trace.append(step | {"asked": ran.questions if ran else []})
         if ran and ran.final is not None:
             return ran.final
+        if cell and cell in repl.cells[:-1]:
+            seen = f"{seen}\n{AGAIN}"
         if turn == run.limits.turns - 1:
             seen = f"{seen}\n{LAST_TURN}"
         messages = prompts.follow_up(messages, reply, f"Output:\n{seen}")
     return None
+
+
+def first_messages(query: str, context: str, limits: Limits) -> list[dict[str, str]]:
+    """What a session starts with: the rules, the size of the text, its beginning, the question."""
+    size = f"`context` has {len(context)} characters in {len(context.splitlines())} lines."
+    start = truncated(context, limits.context_chars)
+    return [
+        {"role": "system", "content": SYSTEM.format(output_chars=limits.output_chars)},
+        {"role": "user", "content": f"{size} It begins:\n{start}\n\nQuestion: {query}"},
+    ]
 
 
 def code_of(reply: str) -> str:
