@@ -37,21 +37,19 @@ SAMPLING = SamplingParams(temperature=0.6, max_tokens=700)
 GREEDY = SamplingParams(temperature=0, max_tokens=400)
 CODE = re.compile(r"```(?:python|py|repl)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
 FINAL = re.compile(r"^\W*FINAL\((.*)\)", re.MULTILINE)
-SYSTEM = """You answer a question about a long text. You see only its beginning. All of it is the
-string `context` in a Python session. Write one short block of Python that works out the answer from
-`context` and passes it to FINAL. An example for another text:
-```python
-count = 0
-for line in context.splitlines():
-    if line.startswith("Bob "):
-        count += 1
-FINAL(count)
-```
-FINAL(answer) ends the session. Pass a number or a single word, not a sentence.
-llm_query(text) asks a language model and returns its reply as a string. Use it for what code cannot
-decide, such as llm_query("Is a rose a flower? Answer yes or no.").
-If you are not sure how to continue, print something instead of calling FINAL. You are then shown
-the first {output_chars} characters of the output, and can write another block. Variables stay."""
+SYSTEM = """You answer a question about a long text by writing Python. The whole text is the string
+`context` in a Python session; you are shown only its beginning. Each reply is one short block
+between ```python and ```. Besides Python's own functions there are
+FINAL(answer): ends the session. Pass only the answer, a number or a word, not a sentence.
+llm_query(text): asks a language model and returns its reply as a string. Use it for what code
+cannot decide, such as llm_query("Is a rose a flower? Answer yes or no.").
+If your block does not call FINAL, you are shown the first {output_chars} characters of what it
+printed, and write another block. Variables stay defined."""
+TASK = """`context` has {chars} characters in {lines} lines. It begins:
+{start}
+
+Question: {query}
+Write a Python block that computes the answer from all of `context` and calls FINAL(answer)."""
 NO_CODE = "There was no Python block in your reply. Write one between ```python and ```."
 LAST_TURN = "This is your last turn: call FINAL now."
 AGAIN = "That is the same block as before. Write a different one."
@@ -208,12 +206,16 @@ def run_session(run: Run, query: str, context: str, depth: int) -> str | None:
 
 
 def first_messages(query: str, context: str, limits: Limits) -> list[dict[str, str]]:
-    """What a session starts with: the rules, the size of the text, its beginning, the question."""
-    size = f"`context` has {len(context)} characters in {len(context.splitlines())} lines."
-    start = truncated(context, limits.context_chars)
+    """What a session starts with: the rules; the size of the text, its beginning, the question."""
+    task = TASK.format(
+        chars=len(context),
+        lines=len(context.splitlines()),
+        start=truncated(context, limits.context_chars),
+        query=query,
+    )
     return [
         {"role": "system", "content": SYSTEM.format(output_chars=limits.output_chars)},
-        {"role": "user", "content": f"{size} It begins:\n{start}\n\nQuestion: {query}"},
+        {"role": "user", "content": task},
     ]
 
 
