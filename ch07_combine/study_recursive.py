@@ -70,6 +70,8 @@ def stories(args: argparse.Namespace) -> None:
         "recursive calls": partial(solve_story, size=args.size, params=greedy),
         f"recursive calls, votes of {n}": partial(solve_story, size=args.size, n=n, params=sampled),
     }
+    settings = {"model": llm.name, "split": "test", "problems": args.limit, "n": n}
+    settings |= {"size": args.size, "temperature": sampled.temperature, "seed": args.seed}
     rows = []
     for length in args.lengths:
         problems, done = long_stories(length, args.limit), {}
@@ -78,9 +80,7 @@ def stories(args: argparse.Namespace) -> None:
             gain = compare(done[name], done[ONE_CALL])
             row = story_row(done[name], length, name)
             rows.append(row | {"gain": [gain.difference, gain.low, gain.high]})
-    settings = {"model": llm.name, "split": "test", "problems": args.limit, "n": n}
-    settings |= {"size": args.size, "temperature": sampled.temperature, "seed": args.seed}
-    save_study(args.chapter, "stories", {"title": "Stories", "settings": settings}, rows)
+        save_study(args.chapter, "stories", {"title": "Stories", "settings": settings}, rows)
 
 
 def story_row(evaluation: Evaluation, length: int, name: str) -> dict:
