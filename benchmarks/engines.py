@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from shared import LLM, SamplingParams
-from shared.decoder.model import ModelConfig
+from shared.decoder.config import ModelConfig
 from shared.loading.weights import weight_files
 
 Generate = Callable[[list[list[int]], SamplingParams], list[list[int]]]

@@ -41,7 +41,7 @@ from workloads import (
     write_random_model,
 )
 
-from shared.decoder.model import ModelConfig
+from shared.decoder.config import ModelConfig
 from shared.loading.checkpoint import resolve_folder
 
 RUNNER = Path(__file__).parent / "run_engine.py"

@@ -23,7 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from shared.decoder.model import ModelConfig, Qwen
+from shared.decoder.config import ModelConfig
+from shared.decoder.model import Qwen
 
 MATRIX_SHAPES = ((256, 1024, 3072), (512, 2048, 2048), (1024, 4096, 4096))  # rows, in, out
 READ_SHAPE = (8192, 16384)  # 512 MiB of float32: many times a processor's cache

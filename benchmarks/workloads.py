@@ -17,7 +17,8 @@ import torch
 from safetensors.torch import save_file
 
 from shared import load_problems, prompts
-from shared.decoder.model import ModelConfig, Qwen
+from shared.decoder.config import ModelConfig
+from shared.decoder.model import Qwen
 from shared.loading.checkpoint import TINY_FOLDER
 from shared.loading.weights import WEIGHTS
 from shared.text.tokenizer import Tokenizer

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from statistics import fmean
 
 from shared import LLM, Problem, load_problems, prompts
-from shared.evaluation.evaluate import Evaluation, load_evaluation
+from shared.evaluation.evaluation import Evaluation, load_evaluation
 from shared.evaluation.pool import POOLS_FOLDER
 from shared.evaluation.records import Record
 from shared.evaluation.word_problems import sample_problem, solve

@@ -17,8 +17,8 @@ from ch01_cot.cot import GREEDY, METHODS
 from ch01_cot.figures import plot_methods
 from ch01_cot.flags import at_least, number_of_samples
 from shared.errors import UserError, setting_up
-from shared.evaluation.cli import add_common_flags, evaluate_as_told, friendly_errors
-from shared.evaluation.evaluate import Evaluation, compare, load_evaluation
+from shared.evaluation.cli import add_common_flags, evaluate_from_flags, friendly_errors
+from shared.evaluation.evaluation import Evaluation, compare, load_evaluation
 from shared.evaluation.plots import save_figure, use_style
 from shared.evaluation.results import markdown_table, save_result, with_interval, write_page
 
@@ -93,7 +93,7 @@ def run_methods(args: argparse.Namespace) -> dict[str, Evaluation]:
     for name in STUDIED:
         args.n = 1 if name == "prefilled" else number_of_samples(name, n)  # it has one reply
         args.out = out and out.with_stem(f"{out.stem}_{name}")
-        evaluations[name] = evaluate_as_told(METHODS[name][0], args, {})
+        evaluations[name] = evaluate_from_flags(METHODS[name][0], args, {})
     return evaluations
 
 

@@ -31,8 +31,8 @@ from ch02_self_consistency.rules import (
 )
 from ch02_self_consistency.self_consistency import SAMPLING, self_consistency
 from shared.errors import setting_up
-from shared.evaluation.cli import add_common_flags, evaluate_as_told, friendly_errors
-from shared.evaluation.evaluate import Evaluation, compare, load_evaluation
+from shared.evaluation.cli import add_common_flags, evaluate_from_flags, friendly_errors
+from shared.evaluation.evaluation import Evaluation, compare, load_evaluation
 from shared.evaluation.plots import save_figure, use_style
 from shared.evaluation.pool import (
     PooledProblem,
@@ -218,8 +218,8 @@ def run_both(args: argparse.Namespace) -> tuple[Evaluation, Evaluation]:
     """Sample the pool that the flags describe, and run greedy decoding on the same problems."""
     beside = args.out and str(Path(args.out).with_suffix(".greedy.jsonl"))
     one = argparse.Namespace(**{**vars(args), "n": 1, "temperature": 0.0, "out": beside})
-    greedy = evaluate_as_told(self_consistency, one, {})
-    return evaluate_as_told(sample_pool, args, {"judged": False}), greedy
+    greedy = evaluate_from_flags(self_consistency, one, {})
+    return evaluate_from_flags(sample_pool, args, {"judged": False}), greedy
 
 
 def parse_args() -> argparse.Namespace:

@@ -29,12 +29,12 @@ from shared.errors import setting_up
 from shared.evaluation.cli import (
     add_common_flags,
     add_reward_model_flag,
-    evaluate_as_told,
+    evaluate_from_flags,
     friendly_errors,
     load_reward_model,
     print_result,
 )
-from shared.evaluation.evaluate import Evaluation, load_evaluation
+from shared.evaluation.evaluation import Evaluation, load_evaluation
 from shared.evaluation.intervals import paired_bootstrap, wilson_interval
 from shared.evaluation.plots import save_figure, use_style
 from shared.evaluation.pool import PooledProblem, accuracy_at, majority, to_pool
@@ -151,7 +151,7 @@ def main() -> None:
     with friendly_errors():
         reward_model, settings = load_reward_model(args)
         options = {"reward_model": reward_model}
-        evaluation = evaluate_as_told(sample_and_measure, args, options, settings)
+        evaluation = evaluate_from_flags(sample_and_measure, args, options, settings)
     if not evaluation.num_errors:
         name = f"{Path(args.model).name}_{Path(args.problems).name}".replace(":", "_")
         study(evaluation, MEASURES, args.name or name, args.chapter)

@@ -28,10 +28,12 @@ from shared.evaluation.cli import (
     friendly_errors,
     load_llm,
     print_result,
+    recorded_flags,
     sampling_params,
-    told,
 )
-from shared.evaluation.evaluate import Evaluation, Technique, evaluate
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.evaluation import Evaluation
+from shared.evaluation.run_settings import Technique
 from shared.rewards.interfaces import Text, Verdicts, Verifier
 from shared.sandbox.run import layers, not_contained
 
@@ -146,7 +148,7 @@ def evaluate_on_tasks(
         llm,
         code_problems(tasks),
         out=args.out,
-        settings=told(args) | {"tests": fingerprint(tasks), "kind": kind},
+        settings=recorded_flags(args) | {"tests": fingerprint(tasks), "kind": kind},
         num_threads=args.threads,
     )
 

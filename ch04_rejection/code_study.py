@@ -12,7 +12,7 @@ from dataclasses import replace
 from ch04_rejection.code_rejection import INSTRUCTION, UnitTests, verdict
 from ch04_rejection.theory import budgets_up_to, expected_draws, mean_or_zero
 from shared import LLM, Problem, SamplingParams, Solution, prompts
-from shared.evaluation.evaluate import Evaluation
+from shared.evaluation.evaluation import Evaluation
 from shared.evaluation.intervals import paired_difference, pass_at_k, wilson_interval
 
 Draw = tuple[bool, bool]  # passed the visible tests, passed the hidden ones

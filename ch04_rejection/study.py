@@ -45,12 +45,12 @@ from shared.evaluation.cli import (
     HelpFormatter,
     add_common_flags,
     add_reward_model_flag,
-    evaluate_as_told,
+    evaluate_from_flags,
     friendly_errors,
     load_reward_model,
     print_result,
 )
-from shared.evaluation.evaluate import Evaluation, load_evaluation
+from shared.evaluation.evaluation import Evaluation, load_evaluation
 from shared.evaluation.plots import save_figure, use_style
 from shared.evaluation.pool import to_pool
 from shared.evaluation.results import save_result
@@ -84,12 +84,12 @@ def predict(args: argparse.Namespace) -> None:
     least = THRESHOLDS if args.threshold is None else dict.fromkeys(THRESHOLDS, args.threshold)
     model, settings = load_reward_model(args)
     options = {"reward_model": model}
-    evaluation = finished(evaluate_as_told(sample_and_score, args, options, settings), args)
+    evaluation = finished(evaluate_from_flags(sample_and_score, args, options, settings), args)
     pool = to_pool(evaluation)
     predicted = outcomes(pool, verdicts(pool, pooled_verifiers(least)[args.verifier]), args.n)
     args.seed, args.out = args.seed + 1, None  # the run has samples of its own
     options = {"verifier": verifiers(partial(RewardAtLeast, model), least)[args.verifier]}
-    run = finished(evaluate_as_told(rejection_sampling, args, options, settings), args)
+    run = finished(evaluate_from_flags(rejection_sampling, args, options, settings), args)
     rows = compare_to_run(predicted, drawn_outcomes(run))
     caption = f"Verifier: {run.settings['verifier']}. Measured minus predicted, per problem."
     report(args, run, f"predicted and measured, {args.verifier}", {caption: rows})
@@ -148,7 +148,7 @@ def sample(args: argparse.Namespace) -> Evaluation:
     """New samples with their rewards, as the flags say."""
     model, settings = load_reward_model(args)
     options = {"reward_model": model}
-    return finished(evaluate_as_told(sample_and_score, args, options, settings), args)
+    return finished(evaluate_from_flags(sample_and_score, args, options, settings), args)
 
 
 def finished(evaluation: Evaluation, args: argparse.Namespace) -> Evaluation:

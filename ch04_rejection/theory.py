@@ -13,7 +13,7 @@ import statistics
 from dataclasses import dataclass
 from math import comb
 
-from shared.evaluation.evaluate import Evaluation
+from shared.evaluation.evaluation import Evaluation
 from shared.evaluation.intervals import pass_at_k
 from shared.evaluation.pool import PooledProblem, accuracy_at, is_right_answer, majority
 

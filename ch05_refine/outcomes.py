@@ -24,7 +24,7 @@ from pathlib import Path
 from statistics import mean
 
 from shared.errors import UserError
-from shared.evaluation.evaluate import Evaluation
+from shared.evaluation.evaluation import Evaluation
 from shared.evaluation.intervals import paired_bootstrap, wilson_interval
 from shared.evaluation.pool import PooledProblem, Sample, majority, read_pool, to_pool
 from shared.files.typed_json import matches

@@ -32,11 +32,11 @@ from shared import LLM, Completion, Cost, Problem, RequestOutput, SamplingParams
 from shared.errors import setting_up
 from shared.evaluation.cli import (
     add_common_flags,
-    evaluate_as_told,
+    evaluate_from_flags,
     friendly_errors,
     print_result,
 )
-from shared.evaluation.evaluate import Evaluation, load_evaluation
+from shared.evaluation.evaluation import Evaluation, load_evaluation
 from shared.evaluation.plots import save_figure, use_style
 from shared.evaluation.problems import load_problems
 from shared.evaluation.results import save_result, write_page
@@ -238,7 +238,7 @@ def compare_anew(args: argparse.Namespace) -> tuple[Evaluation, Drawn | None]:
     gates, settings = load_gates(args, args.gates)
     options = {"rounds": args.rounds, "gates": gates, "ways": ways, "answer_of": way}
     options["vote"] = drawn is None
-    return evaluate_as_told(refine_in_ways, args, options, settings), drawn
+    return evaluate_from_flags(refine_in_ways, args, options, settings), drawn
 
 
 def main() -> None:

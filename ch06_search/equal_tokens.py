@@ -11,7 +11,7 @@ from dataclasses import replace
 from statistics import mean
 
 from shared.errors import UserError
-from shared.evaluation.evaluate import Evaluation
+from shared.evaluation.evaluation import Evaluation
 from shared.evaluation.intervals import paired_difference, wilson_interval
 from shared.evaluation.pool import (
     Choose,

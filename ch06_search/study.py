@@ -43,8 +43,9 @@ from ch06_search.tree import Node
 from shared import LLM, Cost, Problem, SamplingParams, Solution, load_problems, prompts
 from shared.errors import UserError, setting_up
 from shared.evaluation.cli import HelpFormatter, friendly_errors
-from shared.evaluation.evaluate import Evaluation, evaluate, load_evaluation
-from shared.evaluation.evaluate import compare as compare_runs
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.evaluation import Evaluation, load_evaluation
+from shared.evaluation.evaluation import compare as compare_runs
 from shared.evaluation.intervals import paired_difference
 from shared.evaluation.plots import save_figure, use_style
 from shared.evaluation.pool import majority, to_pool

@@ -8,21 +8,19 @@ shared/rewards/scorers.py. None of them sees the gold answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from shared import LLM, Cost, prompts
 from shared.grading.arithmetic import wrong_equations
 from shared.rewards.interfaces import Scorer, Scores, Text
-from shared.rewards.judge import VERDICTS, asking_cost, share_of_yes
-from shared.rewards.process_reward import ProcessRewardModel
+from shared.rewards.judge import probability_of_yes
+from shared.rewards.process_reward import LineRewardModel, ProcessRewardModel
 from shared.rewards.scorers import Reward
 from shared.rewards.step_reader import StepReader
 from shared.solution import Completion
 
 # The shipped model was not trained on questions about half a solution: ask it prompts.JUDGE.
 SO_FAR = "Is this solution correct so far? Answer Yes or No."
-ASKED_AT_ONCE = 64  # texts on which a model is asked for Yes or No, each from a thread of its own
 
 
 @dataclass(frozen=True)
@@ -59,15 +57,6 @@ class JudgeSoFar:
         return probability_of_yes(llm, [before + ids + after for ids in replies])
 
 
-def probability_of_yes(llm: LLM, texts: list[list[int]]) -> Scores:
-    """P("Yes") / (P("Yes") + P("No")) after each text, which is given as token ids."""
-    asked = [(ids, word) for ids in texts for word in VERDICTS]
-    with ThreadPoolExecutor(min(ASKED_AT_ONCE, len(asked))) as pool:  # so that they share a batch
-        found = list(pool.map(lambda each: sum(llm.score(*each)), asked))
-    scores = [share_of_yes(yes, no) for yes, no in zip(found[::2], found[1::2])]
-    return Scores(scores, asking_cost(llm, texts))
-
-
 def reward_value(model: ProcessRewardModel) -> Scorer:
-    """The score of the last step so far. Only our own layout can be read step by step."""
-    return Reward(model) if model.separated else StepReader(model)
+    """The score of the last step so far, read step by step where the model allows it."""
+    return StepReader(model) if isinstance(model, LineRewardModel) else Reward(model)

@@ -38,8 +38,15 @@ from ch06_search.search import beam_search
 from ch06_search.tree import PARAMS as STEPS
 from ch06_search.values import reward_value
 from shared import Problem, SamplingParams
-from shared.evaluation.cli import add_common_flags, friendly_errors, load_reward_model, set_up, told
-from shared.evaluation.evaluate import Evaluation, compare, evaluate
+from shared.evaluation.cli import (
+    add_common_flags,
+    friendly_errors,
+    load_reward_model,
+    recorded_flags,
+    set_up,
+)
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.evaluation import Evaluation, compare
 from shared.evaluation.plots import plot_accuracy_against_tokens, save_figure, use_style
 from shared.rewards.process_reward import ProcessRewardModel
 from shared.rewards.scorers import Likelihood, Reward
@@ -65,7 +72,7 @@ def rungs(
     }
     if reward_model and has_tokenizer:
         hotter = replace(params, temperature=STEPS.temperature)  # whatever --temperature says
-        step_end = "\n\n" if reward_model.separated else "\n"
+        step_end = reward_model.step_end
         options = {"value": reward_value(reward_model), "step_end": step_end}
         ladder[f"beam search of {few}"] = partial(beam_search, n=few, params=hotter, **options)
     ladder |= {
@@ -158,7 +165,7 @@ def main() -> None:
     args = parse_args()
     with friendly_errors():
         params, problems, llm = set_up(args)
-        settings, reward_model = told(args), None
+        settings, reward_model = recorded_flags(args), None
         if args.reward_model or args.model == "tiny":
             reward_model, weights = load_reward_model(args)
             settings |= weights

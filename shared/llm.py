@@ -1,4 +1,4 @@
-"""`LLM`: the model as techniques hold it in their hands.
+"""`LLM`: a model with its tokenizer, as every technique gets it.
 
     llm = LLM("tiny")                                        # or a folder, or a hub id
     outs = llm.generate("1 + 1 =", SamplingParams(n=4, temperature=0.8, max_tokens=16))
@@ -17,7 +17,6 @@ from concurrent.futures import CancelledError
 import torch
 
 from shared.decoder.model import Qwen
-from shared.decoder.sampler import SamplingParams
 from shared.engine.fast_paths import speed_up
 from shared.engine.generator import BatchGenerator
 from shared.engine.model_thread import MODEL_THREAD, Inbox
@@ -34,12 +33,12 @@ from shared.loading.checkpoint import (
     weights_fingerprint,
 )
 from shared.loading.memory import free_memory
+from shared.sampling_params import SamplingParams
 from shared.solution import RequestOutput
+from shared.text.prompt_types import Messages, Prompt, chat_list, is_chat, prompt_list
 from shared.text.tokenizer import Tokenizer
 from shared.threads import wait_for
 
-Prompt = str | list[int]
-Messages = list[dict[str, str]]
 PREFIX_BYTES = 256 << 20  # a search of the shipped model, 16 beams on 64 questions, needs no more
 CANCELLED = "the model was told to cancel what it was working on"
 
@@ -99,14 +98,13 @@ class LLM:
     ) -> list[RequestOutput]:
         """Complete prompts as they stand: str or token ids, one or a list of them.
 
-        Returns one RequestOutput a prompt, each with `params.n` completions. Special tokens in a
+        Returns one RequestOutput per prompt, each with `params.n` completions. Special tokens in a
         str are read as such, since a raw prompt may be a rendered chat. Raises ValueError for an
         empty prompt and for one that fills the model's context.
         """
         params = params or SamplingParams()
-        is_one = isinstance(prompts, str) or (bool(prompts) and isinstance(prompts[0], int))
-        prompts = [prompts] if is_one else prompts
-        return self._run([self._request(self._encode(prompt), params) for prompt in prompts])
+        encoded = [self._encode(prompt) for prompt in prompt_list(prompts)]
+        return self._run([self._request(ids, params) for ids in encoded])
 
     def chat(
         self,
@@ -118,18 +116,17 @@ class LLM:
     ) -> list[RequestOutput]:
         """Reply to one chat or to a list of them; what users wrote never becomes a special token.
 
-        Returns one RequestOutput a chat, as `generate` does. `enable_thinking` is for Qwen3; with
+        Returns one RequestOutput per chat, as `generate` does. `enable_thinking` is for Qwen3; with
         `continue_final_message` the model continues the assistant's message that ends the chat.
         """
         params = params or SamplingParams()
-        chats = [messages] if messages and isinstance(messages[0], dict) else messages
         encoded = [
             self.tokenizer.encode_chat(
                 chat,
                 enable_thinking=enable_thinking,
                 continue_final_message=continue_final_message,
             )
-            for chat in chats
+            for chat in chat_list(messages)
         ]
         return self._run([self._request(ids, params) for ids in encoded])
 
@@ -202,8 +199,7 @@ class LLM:
     def _encode(self, prompt: Prompt | Messages) -> list[int]:
         if isinstance(prompt, str):
             return self.tokenizer.encode(prompt, allow_special=True)
-        is_chat = bool(prompt) and isinstance(prompt[0], dict)
-        return self.tokenizer.encode_chat(prompt) if is_chat else list(prompt)
+        return self.tokenizer.encode_chat(prompt) if is_chat(prompt) else list(prompt)
 
     def _check_ids(self, ids: list[int]) -> None:
         vocab_size = self.model.config.vocab_size

@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import save_file
 
 from shared import LLM
-from shared.decoder.model import ModelConfig, Qwen
+from shared.decoder.config import ModelConfig
+from shared.decoder.model import Qwen
 
 TINY = Path(__file__).parents[1] / "shared" / "tiny" / "checkpoint"
 WORKER_BYTES = 3 * 2**30  # room for one worker and the kernel or script that it has started

@@ -14,7 +14,8 @@ from wrong_answers import ch01 as answers
 from ch01_cot import budget, checks, cot, decoding, replies, study
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems, prompts
 from shared.evaluation import worked_examples as examples_module
-from shared.evaluation.evaluate import compare, evaluate, load_evaluation
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.evaluation import compare, load_evaluation
 from shared.evaluation.word_problems import split_of
 from shared.evaluation.worked_examples import worked_examples
 

@@ -19,7 +19,7 @@ from wrong_answers.ch02 import RIGHT, WRONG
 from ch02_self_consistency import deepconf, rules, study
 from ch02_self_consistency import self_consistency as chapter
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems
-from shared.evaluation.evaluate import load_evaluation
+from shared.evaluation.evaluation import load_evaluation
 from shared.evaluation.pool import PooledProblem, Sample
 
 ROOT = Path(__file__).parents[1]

@@ -32,7 +32,8 @@ from ch04_rejection import (
 from ch04_rejection import rejection as chapter
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems
 from shared.evaluation import cli
-from shared.evaluation.evaluate import evaluate, load_evaluation
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.evaluation import load_evaluation
 from shared.evaluation.pool import (
     POOLS_FOLDER,
     PooledProblem,

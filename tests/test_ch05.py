@@ -29,11 +29,12 @@ from shared import (
     prompts,
 )
 from shared.errors import UserError
-from shared.evaluation.evaluate import evaluate, load_evaluation
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.evaluation import load_evaluation
 from shared.evaluation.pool import POOLS_FOLDER, PooledProblem, Sample, read_pool, to_pool
 from shared.evaluation.records import VERSION, Record
 from shared.rewards.interfaces import Scores, Verdicts
-from shared.rewards.judge import judging_cost
+from shared.rewards.judge import judge_all
 from shared.rewards.scorers import Judge, Likelihood, Reward, reading_cost
 from shared.rewards.verifiers import ArithmeticHolds
 from shared.text.prompts import ALL_RIGHT
@@ -192,7 +193,7 @@ def test_what_a_gate_costs(tiny):
         return chapter.gate_score(gate, tiny, "How many?", completion("a"), "the draft")[1]
 
     assert cost(Likelihood()) == Cost()
-    assert cost(Judge()) == judging_cost(tiny, "How many?", ["a"])
+    assert cost(Judge()) == judge_all(tiny, "How many?", ["a"]).cost
     assert cost(Worth("always", [0.5])) == Cost(scored_tokens=5, forward_passes=1)
 
 

@@ -52,9 +52,10 @@ from shared.evaluation.pool import POOLS_FOLDER, PooledProblem, Sample
 from shared.grading.answers import extract_answer
 from shared.grading.arithmetic import value_of
 from shared.loading.checkpoint import weights_fingerprint
+from shared.rewards import judge as judge_module
 from shared.rewards import step_reader
 from shared.rewards.judge import judge as shared_judge
-from shared.rewards.process_reward import ProcessRewardModel
+from shared.rewards.process_reward import ProcessRewardModel, SeparatorRewardModel
 from shared.rewards.scorers import Reward
 from shared.rewards.step_reader import Call, StepReader
 
@@ -750,10 +751,12 @@ def test_a_model_that_can_think_is_asked_to_judge_at_once(tiny, tmp_path):
 def test_many_questions_start_a_bounded_number_of_threads(monkeypatch):
     sizes, llm = [], FakeJudge({"about": "", "Yes": -1.0, "No": -1.0})
     monkeypatch.setattr(
-        values, "ThreadPoolExecutor", lambda size: sizes.append(size) or ThreadPoolExecutor(size)
+        judge_module,
+        "ThreadPoolExecutor",
+        lambda size: sizes.append(size) or ThreadPoolExecutor(size),
     )
     scores, _ = values.probability_of_yes(llm, [[97 + i] for i in range(200)])
-    assert scores == [0.5] * 200 and sizes == [values.ASKED_AT_ONCE]
+    assert scores == [0.5] * 200 and sizes == [judge_module.ASKED_AT_ONCE]
 
 
 def test_the_judge_agrees_with_the_models_own_log_probabilities(tiny):
@@ -877,12 +880,10 @@ def test_a_worker_elsewhere_can_have_the_reader(tiny, reward_model):
     assert sent.score(tiny, question, [node]) == reader.score(tiny, question, [node])
 
 
-def test_a_reward_model_with_separators_cannot_be_read_step_by_step():
-    class Separated:
-        separated = True
-
-    with pytest.raises(ValueError, match="separators"):
-        StepReader(Separated())
+def test_a_reward_model_with_separators_cannot_be_read_step_by_step(reward_model):
+    config, tokenizer = reward_model.model.config, reward_model.tokenizer
+    with pytest.raises(TypeError, match="separators"):
+        StepReader(SeparatorRewardModel(config, tokenizer))
 
 
 def test_what_was_read_is_not_read_again(reward_model):

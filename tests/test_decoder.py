@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from shared.decoder.attention import WholeTexts, attention
 from shared.decoder.generate import generate, generate_naive, prefill
 from shared.decoder.kv_cache import KVCache
-from shared.decoder.sampler import SamplingParams
 from shared.loading.checkpoint import load_model
+from shared.sampling_params import SamplingParams
 
 
 @pytest.fixture(scope="module")

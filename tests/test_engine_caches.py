@@ -8,7 +8,8 @@ import torch
 from hub_models import random_hub_model
 from torch import Tensor
 
-from shared.decoder.model import ModelConfig, Qwen
+from shared.decoder.config import ModelConfig
+from shared.decoder.model import Qwen
 from shared.engine.attention import attention_with_lse
 from shared.engine.branch_cache import BLOCK_ROWS, BranchCache, compacted
 from shared.engine.row_cache import RowCache
@@ -215,7 +216,7 @@ def test_room_that_no_live_row_needs_is_given_back_when_the_cache_grows():
 
 def test_a_cache_does_not_grow_beyond_the_columns_that_it_can_need(model: Qwen) -> None:
     cache, rows = filled(model, [30, 9])
-    cache.max_columns = 45
+    cache.expect(45)
     for _ in range(15):
         check_step(model, cache, rows, tokens(2, 1))
     assert cache.keys[0].shape[2] == 45

@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from shared.decoder.sampler import SamplingParams
 from shared.errors import UserError, setting_up
 from shared.evaluation import cli, evaluate
 from shared.evaluation.cli import friendly_errors
-from shared.evaluation.problems import Problem
+from shared.evaluation.problem import Problem
 from shared.evaluation.records import Record
+from shared.sampling_params import SamplingParams
 from shared.solution import Cost, Solution
 
 ROOT = Path(__file__).parents[1]
@@ -211,7 +211,7 @@ def test_a_comparison_of_which_every_question_failed_says_why_and_ends_with_code
         ]
         return evaluate.Evaluation(records, {}, 1.0)
 
-    monkeypatch.setattr(study, "evaluate_as_told", refused)
+    monkeypatch.setattr(study, "evaluate_from_flags", refused)
     monkeypatch.setattr(sys, "argv", ["study.py"])
     with pytest.raises(SystemExit) as end:
         study.main()

@@ -26,23 +26,20 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from shared import LLM as ModelOf
 from shared import prompts
-from shared.decoder.model import ModelConfig, Qwen
-from shared.decoder.sampler import SamplingParams
+from shared.decoder.config import ModelConfig
+from shared.decoder.model import Qwen
 from shared.errors import UserError
 from shared.evaluation import cli
-from shared.evaluation.evaluate import (
-    Evaluation,
-    compare,
-    estimate_flops,
-    evaluate,
-    load_evaluation,
-)
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.evaluation import Evaluation, compare, load_evaluation
+from shared.evaluation.flops import estimate_flops
 from shared.evaluation.intervals import paired_bootstrap, wilson_interval
 from shared.evaluation.plots import plot_accuracy_against_tokens, save_figure, use_style
-from shared.evaluation.problems import Problem
+from shared.evaluation.problem import Problem
 from shared.evaluation.records import Record
 from shared.loading.checkpoint import weights_fingerprint
 from shared.rewards.scorers import Reward
+from shared.sampling_params import SamplingParams
 from shared.solution import Completion, Cost, Solution
 from shared.threads import run_threads, wait_for
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from shared.decoder.generate import generate_naive
-from shared.decoder.sampler import SamplingParams
 from shared.engine.admission import SAMPLING_BYTES
 from shared.engine.generator import BatchGenerator
 from shared.engine.prefill import score_tokens, token_logprobs
 from shared.engine.prefix_cache import PrefixCache
 from shared.engine.request import Request
+from shared.sampling_params import SamplingParams
 
 
 def ragged_prompts(count: int, seed: int = 0) -> list[list[int]]:

@@ -13,7 +13,8 @@ from hub_models import random_hub_model
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from shared.decoder.model import ModelConfig, Qwen
+from shared.decoder.config import ModelConfig
+from shared.decoder.model import Qwen
 from shared.engine.row_cache import RowCache
 from shared.loading.checkpoint import load_model
 from shared.text.tokenizer import Tokenizer

@@ -7,8 +7,10 @@ from statistics import mean
 import pytest
 
 from shared import Completion, Cost, Problem, SamplingParams, Solution, load_problems
+from shared.evaluation import pools_page
 from shared.evaluation.evaluate import evaluate
 from shared.evaluation.pool import (
+    POOLS_FOLDER,
     PooledProblem,
     Sample,
     accuracy_at,
@@ -95,3 +97,15 @@ def test_more_samples_than_there_are_is_an_error():
 def test_lowest_confidence_is_that_of_the_shakiest_passage():
     assert lowest_confidence([-1.0, -3.0, -5.0, 0.0], group=2) == -4.0
     assert lowest_confidence([-1.0, -2.0], group=32) == -1.5
+
+
+def test_the_page_of_the_pools_is_made_from_the_files():
+    page = (POOLS_FOLDER / "README.md").read_text(encoding="utf-8")
+    assert page.count("<!-- table of ") == 2 and "| `gsm8k_cot` |" in page
+    assert pools_page.with_tables(page) == page
+
+
+def test_a_recorded_run_without_a_command_is_refused(tmp_path):
+    (tmp_path / "some-model_new.jsonl").touch()
+    with pytest.raises(ValueError, match=r"COMMANDS how \['new'\] of some-model"):
+        pools_page.table("some-model", tmp_path)

@@ -7,10 +7,10 @@ import torch
 from test_generate import naive, ragged_prompts, run
 
 from shared import LLM
-from shared.decoder.sampler import SamplingParams
 from shared.engine.prefill import read
 from shared.engine.prefix_cache import PrefixCache, common_length
 from shared.engine.row_cache import RowCache
+from shared.sampling_params import SamplingParams
 
 
 def test_a_search_reads_each_token_once_and_samples_the_same_tokens(random_llm):
@@ -71,7 +71,7 @@ def test_any_texts_within_any_budget(random_llm, max_bytes):
             texts.append(old[: rng.randint(0, len(old))] + [rng.randrange(9) for _ in range(5)])
         wanted = [rng.randint(0, len(ids) - 1) for ids in texts]
         with torch.inference_mode():
-            cache, hidden, reused = read(model, texts, wanted, prefixes)
+            cache, hidden, reused = read(model.model, texts, wanted, prefixes)
             for row, (ids, start) in enumerate(zip(texts, wanted)):
                 expected = model.model(torch.tensor([ids]))[0, start:]
                 torch.testing.assert_close(hidden[row], expected, atol=1e-4, rtol=1e-4)
@@ -99,7 +99,7 @@ def test_what_was_not_used_for_longest_is_forgotten_first(random_llm):
     texts = [[i] * 10 for i in range(4)]
     with torch.inference_mode():
         for ids in (texts[0], texts[1], texts[2], texts[0], texts[3]):
-            read(model, [ids], [9], prefixes)
+            read(model.model, [ids], [9], prefixes)
     found = [prefixes.load(ids, row_of(model), 0, 10) for ids in texts]
     assert found == [10, 0, 10, 10]
 
@@ -118,7 +118,7 @@ def test_room_is_made_before_a_text_is_copied_and_never_by_forgetting_its_own_be
     beginning = list(range(10))
     with torch.inference_mode():
         for ids in ([20] * 10, beginning, beginning + [30] * 12, [40] * 26, beginning + [31] * 14):
-            read(model, [ids], [len(ids) - 1], prefixes)
+            read(model.model, [ids], [len(ids) - 1], prefixes)
     assert [num_bytes // token_bytes for num_bytes in held] == [0, 10, 10, 10]  # 26 are too many
     assert prefixes.num_bytes == 24 * token_bytes
     found = [

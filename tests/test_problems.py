@@ -19,9 +19,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import shared.evaluation.problems
+import shared.evaluation.grade as grade_module
+from shared.evaluation import problem_files
+from shared.evaluation.grade import grade
+from shared.evaluation.gym_problems import plain
 from shared.evaluation.pool import POOLS_FOLDER
-from shared.evaluation.problems import HARD_CHANGES, Problem, grade, load_problems, plain
+from shared.evaluation.problem import Problem
+from shared.evaluation.problems import HARD_CHANGES, load_problems
 from shared.evaluation.word_problems import sample_problem, split_of
 from shared.grading.answers import answers_match
 
@@ -239,7 +243,7 @@ def test_gym_scorers_never_execute_an_answer(tmp_path):
 def test_a_scorer_that_takes_forever_is_stopped(monkeypatch):
     problem = load_problems("gym:coin_flip", limit=1)[0]
     assert grade(problem, problem.answer) is True
-    monkeypatch.setattr(shared.evaluation.problems.gym_grader, "seconds", 0.5)
+    monkeypatch.setattr(grade_module.gym_grader, "seconds", 0.5)
     start = time.perf_counter()
     assert grade(problem, "1e999999999") is None  # any power of ten is computed in full
     assert time.perf_counter() - start < 10
@@ -356,9 +360,7 @@ def gsm8k_online(tmp_path, monkeypatch):
     """A stand-in for GitHub that serves one record; the list of what was asked for."""
     data, asked = json.dumps(GSM8K_RECORD).encode(), []
     monkeypatch.setattr("huggingface_hub.cached_assets_path", lambda *_: tmp_path)
-    monkeypatch.setitem(
-        shared.evaluation.problems.GSM8K_SHA256, "test", hashlib.sha256(data).hexdigest()
-    )
+    monkeypatch.setitem(problem_files.GSM8K_SHA256, "test", hashlib.sha256(data).hexdigest())
     serve = lambda url, timeout: asked.append(url) or io.BytesIO(data)  # noqa: E731
     monkeypatch.setattr("urllib.request.urlopen", serve)
     return asked

@@ -14,7 +14,7 @@ import pytest
 
 from shared.evaluation import progress
 from shared.evaluation.evaluate import evaluate
-from shared.evaluation.problems import Problem
+from shared.evaluation.problem import Problem
 from shared.evaluation.progress import Progress
 from shared.solution import Cost, Solution
 from shared.threads import run_threads

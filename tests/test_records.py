@@ -11,8 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from shared.errors import UserError
-from shared.evaluation.evaluate import evaluate, load_evaluation
-from shared.evaluation.problems import Problem
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.evaluation import load_evaluation
+from shared.evaluation.problem import Problem
 from shared.evaluation.records import COMPLETION, HINTS, SETTINGS, Record
 from shared.files.typed_json import in_words, matches, strict_loads
 from shared.solution import Completion, Cost, Solution

@@ -300,7 +300,7 @@ def test_ids_are_read_where_vllm_writes_them():
 
 def test_a_server_without_ids_has_texts_and_log_probabilities():
     tokens = {"tokens": ["7", ""], "token_logprobs": [-0.5, -1.0], "top_logprobs": None}
-    completion = read_completion({"choices": [choice(tokens)]}, SamplingParams(), begun="")
+    completion = read_completion({"choices": [choice(tokens)]}, SamplingParams(), reply_start="")
     assert isinstance(completion.token_ids, MissingTokenIds) and len(completion.token_ids) == 2
     assert (completion.text, completion.logprobs) == ("7", [-0.5, -1.0])
     with pytest.raises(NotServed, match="token ids"):
@@ -326,14 +326,14 @@ def test_a_server_without_ids_has_texts_and_log_probabilities():
 )
 def test_what_is_missing_in_a_response_is_named(logprobs, params, message):
     with pytest.raises(NotServed, match=message):
-        read_completion({"choices": [choice(logprobs)]}, SamplingParams(**params), begun="")
+        read_completion({"choices": [choice(logprobs)]}, SamplingParams(**params), reply_start="")
 
 
 def test_thoughts_that_were_cut_out_are_named():
     message = {"content": "7", "reasoning_content": "because"}
     reply = {"choices": [choice({"content": []}, message=message)]}
     with pytest.raises(NotServed, match="reasoning_content"):
-        read_completion(reply, SamplingParams(), begun="")
+        read_completion(reply, SamplingParams(), reply_start="")
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ from scipy.stats import chisquare
 
 from shared.decoder.sampler import (
     RowParams,
-    SamplingParams,
     draw,
-    is_in_top_p,
     keep_top_p,
     row_uniforms,
     sample,
     temper,
 )
+from shared.engine.fast_sampler import Filters, fast_sample, is_in_top_p
+from shared.sampling_params import SamplingParams
 
 LOGITS = [2.0, 1.5, 1.0, 0.3, 0.0, -1.0, -2.5, 1.2]
 DRAWS = 40_000
@@ -109,6 +109,23 @@ def test_whether_a_token_is_in_the_top_p_is_known_without_sorting():
     for token in range(300):
         tokens = torch.full((200,), token)
         assert torch.equal(is_in_top_p(logits.softmax(-1), tokens, top_p), kept[:, token])
+
+
+@pytest.mark.parametrize("uniform_parameters", [False, True])
+def test_the_fast_sampler_chooses_the_same_tokens(uniform_parameters):
+    generator = torch.Generator().manual_seed(3)
+    everything = [SamplingParams(**settings) for settings in SETTINGS]
+    everything += [SamplingParams(temperature=0), SamplingParams(temperature=0, top_p=0.5)]
+    for params in [[each] * 50 for each in everything] if uniform_parameters else [everything] * 50:
+        logits = torch.randn(len(params), 200, generator=generator) * 3
+        uniforms = torch.rand(len(params), 2, generator=generator)
+        columns = RowParams.stack(params)
+        fast = fast_sample(logits, columns, Filters.of(params), uniforms)
+        assert torch.equal(fast, sample(logits, columns, uniforms))
+        needs_nothing = Filters(*[False] * 5)
+        assert torch.equal(
+            fast_sample(logits, columns, needs_nothing, uniforms), logits.argmax(dim=-1)
+        )
 
 
 def test_greedy_is_the_argmax_whatever_the_other_parameters_and_the_random_number():

@@ -16,11 +16,16 @@ from ch03_best_of_n import best_of_n
 from ch06_search.tree import Node
 from ch06_search.values import JudgeSoFar
 from shared import Cost, SamplingParams, load_problems, prompts
-from shared.decoder.model import ModelConfig
+from shared.decoder.config import ModelConfig
 from shared.evaluation.intervals import auc
 from shared.evaluation.pool import sample_pool
-from shared.rewards.judge import judge, judging_cost
-from shared.rewards.process_reward import REWARD_FOLDER, ProcessRewardModel, encode_steps
+from shared.rewards.judge import judge, judge_all
+from shared.rewards.process_reward import (
+    REWARD_FOLDER,
+    LineRewardModel,
+    ProcessRewardModel,
+    encode_steps,
+)
 from shared.rewards.scorers import Judge
 from shared.scores import aggregate_scores, checked, checked_scores
 from shared.tiny.report import is_right, sample
@@ -42,7 +47,7 @@ def graded(tiny):
 
 def test_scores_are_a_linear_head_on_transformers_hidden_states_and_likelihood():
     hub = random_hub_model("qwen3")
-    model = ProcessRewardModel(ModelConfig.from_dict(hub.config.to_dict()), tokenizer=None).eval()
+    model = LineRewardModel(ModelConfig.from_dict(hub.config.to_dict()), tokenizer=None).eval()
     model.model.load_state_dict(hub.model.state_dict())
     ids, first_ends = torch.randint(0, hub.config.vocab_size, (2, 17)), [4, 9]
     hidden = hub.model(ids).last_hidden_state  # [2, 17, hidden]
@@ -137,7 +142,7 @@ def test_the_judges_cost_is_what_was_read_wherever_it_is_asked(tiny, monkeypatch
         "pool": sample_pool(tiny, problem, **options).cost,
         "search": sampled + JudgeSoFar(prompts.JUDGE).score(tiny, problem.question, nodes).cost,
         "gate": sampled + Judge().score(tiny, problem.question, solutions).cost,
-        "the judge itself": sampled + judging_cost(tiny, problem.question, texts),
+        "the judge itself": sampled + judge_all(tiny, problem.question, texts).cost,
     }
     read = read[:4]  # by the first of them: each text twice
     expected = sampled + Cost(

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from shared.decoder.sampler import SamplingParams
 from shared.files.json_files import shortened
 from shared.files.typed_json import matches, strict_loads
-from shared.llm import Messages, Prompt
+from shared.sampling_params import SamplingParams
 from shared.solution import Completion, Cost, RequestOutput
+from shared.text.prompt_types import Messages, Prompt, is_chat
 
 EVERY_TOKEN = 1 << 30  # the top_k that is off on every server: 0 or -1 mean that on some only
 CONTENT = "choices[0].logprobs.content"  # the list of a chat's tokens
@@ -40,11 +40,6 @@ class MissingTokenIds(Sequence):
 
     def __getitem__(self, index: int | slice) -> NoReturn:
         raise NotServed("this server does not give token ids, only text and log-probabilities")
-
-
-def is_chat(prompt: Prompt | Messages) -> bool:
-    """Is it a list of messages, rather than text or token ids?"""
-    return bool(prompt) and isinstance(prompt[0], dict)
 
 
 def sampling_arguments(prompt: Prompt | Messages, sample: int, params: SamplingParams) -> dict:
@@ -140,13 +135,13 @@ def to_output(prompt: Prompt | Messages, replies: list[ReadReply]) -> RequestOut
     )
 
 
-def read_sample(reply: dict[str, Any], params: SamplingParams, begun: str = "") -> ReadReply:
+def read_sample(reply: dict[str, Any], params: SamplingParams, reply_start: str = "") -> ReadReply:
     """A reply to the request for one sample.
 
-    `begun` is the beginning of the model's text, where the prompt gave it. Raises BadReply for what
-    is wrong in it, NotServed for what is missing.
+    `reply_start` is the beginning of the model's text, where the prompt gave it. Raises BadReply
+    for what is wrong in it, NotServed for what is missing.
     """
-    completion = read_completion(reply, params, begun)
+    completion = read_completion(reply, params, reply_start)
     counts = (read_count(reply, name) for name in ("prompt_tokens", "completion_tokens"))
     return ReadReply(completion, *counts)
 
@@ -168,13 +163,13 @@ def read_choice(reply: dict[str, Any]) -> dict[str, Any]:
     return choices[0]
 
 
-def read_completion(reply: dict[str, Any], params: SamplingParams, begun: str) -> Completion:
+def read_completion(reply: dict[str, Any], params: SamplingParams, reply_start: str) -> Completion:
     """One reply as a Completion. Raises BadReply and NotServed, as `read_sample` does."""
     choice = read_choice(reply)
     reason = choice.get("finish_reason")
     expect(reason in ("stop", "length"), "finish_reason", reason, "'stop' or 'length'")
     ids, logprobs, top_logprobs = read_logprobs(choice)
-    text = read_text(choice, begun, len(ids))
+    text = read_text(choice, reply_start, len(ids))
     if text and not ids:
         raise NotServed("there is a text, but no log-probabilities of its tokens")
     if params.ignore_eos and reason == "stop" and not params.stop:
@@ -192,13 +187,13 @@ def read_completion(reply: dict[str, Any], params: SamplingParams, begun: str) -
     )
 
 
-def read_text(choice: dict[str, Any], begun: str, num_tokens: int) -> str:
+def read_text(choice: dict[str, Any], reply_start: str, num_tokens: int) -> str:
     """The text of a choice that has `num_tokens` tokens.
 
     Raises NotServed if the model's thoughts were taken out of it, BadReply for what is no text.
 
-    llama.cpp's text starts with `begun`, vLLM's does not; the tokens, which do not include it, show
-    whether the model wrote the same text itself.
+    llama.cpp's text starts with `reply_start`, vLLM's does not; the tokens, which do not include
+    it, show whether the model wrote the same text itself.
     """
     if "message" not in choice:
         text = choice.get("text")
@@ -218,19 +213,19 @@ def read_text(choice: dict[str, Any], begun: str, num_tokens: int) -> str:
         lost = f"the text of {num_tokens} tokens"
         expect(num_tokens <= 1, "choices[0].message.content", text, lost)
         return ""
-    return text if written_by_model(choice, begun) else text.removeprefix(begun)
+    return text if written_by_model(choice, reply_start) else text.removeprefix(reply_start)
 
 
-def written_by_model(choice: dict[str, Any], begun: str) -> bool:
+def written_by_model(choice: dict[str, Any], reply_start: str) -> bool:
     """Whether the tokens of a choice begin with a text, "" included."""
-    if not begun:
+    if not reply_start:
         return True
     written = b""
     for i, entry in enumerate(choice["logprobs"].get("content") or []):
         values = entry.get("bytes") or []
         expect(is_bytes(values), f"{CONTENT}[{i}].bytes", values, "a list of bytes")
         written += bytes(values)
-    return written.decode(errors="replace").startswith(begun)
+    return written.decode(errors="replace").startswith(reply_start)
 
 
 def is_bytes(values: object) -> bool:
@@ -325,7 +320,7 @@ def read_piece(chunk: Any, of_chat: bool) -> tuple[str, bool]:
     return text or "", is_end
 
 
-def echoed(reply: dict[str, Any]) -> tuple[list[str], list[float]]:
+def echoed_logprobs(reply: dict[str, Any]) -> tuple[list[str], list[float]]:
     """The prompt's tokens as text and their log-probabilities, from a reply that repeats them.
 
     The first token has none (None): nothing comes before it. Raises NotServed unless the reply has

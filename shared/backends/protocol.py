@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
-from shared.decoder.sampler import SamplingParams
-from shared.llm import Messages, Prompt
+from shared.sampling_params import SamplingParams
 from shared.solution import RequestOutput
+from shared.text.prompt_types import Messages, Prompt
 from shared.text.tokenizer import Tokenizer
 
 

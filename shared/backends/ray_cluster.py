@@ -24,7 +24,7 @@ from shared.loading.checkpoint import resolve_folder
 from shared.threads import do_nothing, run_threads
 
 log = logging.getLogger(__name__)
-PATIENCE = 15.0  # seconds in which a run that just ended gives its devices back
+RELEASE_SECONDS = 15.0  # seconds in which a run that just ended gives its devices back
 THREADS = 64  # problems that a worker has under way at most; more wait at its door
 
 
@@ -61,7 +61,7 @@ class RayCluster:
         ray = connect(address)
         self.name = str(model)
         on_gpus = "GPU" in ray.cluster_resources() and llm_options.get("device") != "cpu"
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + RELEASE_SECONDS
         while not (count := int(ray.available_resources().get("GPU" if on_gpus else "CPU", 0))):
             if time.monotonic() > deadline:
                 raise ConnectionError("no device of the Ray cluster is free: see `ray status`")
@@ -109,7 +109,7 @@ class RayCluster:
             try:
                 return get(worker.do.remote(work, item))
             except died as error:
-                self._bury(worker, error)
+                self._drop_worker(worker, error)
             finally:  # also after an error of the work itself
                 with self._lock:
                     if worker in self.workers:  # else it has died
@@ -126,7 +126,7 @@ class RayCluster:
             self.workers[worker] += 1
             return worker
 
-    def _bury(self, worker: Any, error: Exception) -> None:
+    def _drop_worker(self, worker: Any, error: Exception) -> None:
         """Give a dead worker nothing more to do."""
         with self._lock:
             if self.workers.pop(worker, None) is not None:

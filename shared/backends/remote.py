@@ -23,8 +23,7 @@ from typing import Any, NoReturn
 from shared.backends.openai_protocol import (
     BadReply,
     NotServed,
-    echoed,
-    is_chat,
+    echoed_logprobs,
     read_model_names,
     read_piece,
     read_reply,
@@ -32,10 +31,10 @@ from shared.backends.openai_protocol import (
     sampling_arguments,
     to_output,
 )
-from shared.decoder.sampler import SamplingParams
 from shared.files.json_files import shortened
-from shared.llm import Messages, Prompt
+from shared.sampling_params import SamplingParams
 from shared.solution import RequestOutput
+from shared.text.prompt_types import Messages, Prompt, chat_list, is_chat, prompt_list
 from shared.text.tokenizer import Tokenizer
 
 SHOWN = 200  # characters of a reply that an error message shows
@@ -132,8 +131,7 @@ class RemoteLLM:
 
         Not every server takes token ids as a prompt; one that does not says so in its error.
         """
-        is_one = isinstance(prompts, str) or (bool(prompts) and isinstance(prompts[0], int))
-        return self._complete([prompts] if is_one else prompts, params or SamplingParams())
+        return self._complete(prompt_list(prompts), params or SamplingParams())
 
     def chat(
         self,
@@ -144,7 +142,7 @@ class RemoteLLM:
         continue_final_message: bool = False,
     ) -> list[RequestOutput]:
         """Reply to one chat or to a list of them, as `LLM.chat` does, in the server's template."""
-        chats = [messages] if messages and isinstance(messages[0], dict) else messages
+        chats = chat_list(messages)
         template = {"chat_template_kwargs": {"enable_thinking": enable_thinking}}
         if continue_final_message:
             template |= {"continue_final_message": True, "add_generation_prompt": False}
@@ -194,7 +192,7 @@ class RemoteLLM:
         scored = []
         for reply in self._run(asked):
             with self._named(reply.text):
-                scored.append(echoed(read_reply(reply.text)))
+                scored.append(echoed_logprobs(read_reply(reply.text)))
         (start, _), (tokens, logprobs) = scored
         if tokens[: len(start)] != start:
             raise ValueError(
@@ -227,11 +225,11 @@ class RemoteLLM:
         replies = iter(self._run([self._sample(*one, params, template) for one in each]))
         outputs = []
         for prompt in prompts:
-            begun = prompt[-1]["content"] if "continue_final_message" in template else ""
+            reply_start = prompt[-1]["content"] if "continue_final_message" in template else ""
             samples = []
             for reply in islice(replies, params.n):
                 with self._named(reply.text):
-                    samples.append(read_sample(read_reply(reply.text), params, begun))
+                    samples.append(read_sample(read_reply(reply.text), params, reply_start))
             outputs.append(to_output(prompt, samples))
         return outputs
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from shared.decoder.kv_cache import KVCache
 from shared.decoder.model import Qwen
-from shared.decoder.sampler import RowParams, SamplingParams, row_uniforms, sample
+from shared.decoder.sampler import RowParams, row_uniforms, sample
+from shared.sampling_params import SamplingParams
 
 
 @torch.inference_mode()

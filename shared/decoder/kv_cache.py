@@ -13,15 +13,12 @@ the row's next token overwrites it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from shared.decoder.attention import attention
-
-if TYPE_CHECKING:
-    from shared.decoder.model import ModelConfig
+from shared.decoder.config import ModelConfig
 
 
 class KVCache:

@@ -50,8 +50,8 @@ def rotary_angles(positions: Tensor, config: ModelConfig) -> tuple[Tensor, Tenso
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn the vectors x [B, heads, T, D] by their position's angles [B, 1, T, D]."""
-    partner = x.roll(x.shape[-1] // 2, dims=-1)
-    return torch.addcmul(x * cos, partner, sin).to(x.dtype)
+    partner = x.roll(x.shape[-1] // 2, dims=-1)  # the other dimension of each pair
+    return torch.addcmul(x * cos, partner, sin).to(x.dtype)  # x * cos + partner * sin
 
 
 class RMSNorm(nn.Module):
@@ -70,9 +70,10 @@ class RMSNorm(nn.Module):
 class Attention(nn.Module):
     """Causal self-attention in which G query heads share one key/value head."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, layer_index: int) -> None:
         super().__init__()
         self.config = config
+        self.layer_index = layer_index  # where a cache keeps this layer's keys and values
         hidden, head_dim, bias = config.hidden_size, config.head_dim, config.qkv_bias
         self.q_proj = nn.Linear(hidden, config.num_heads * head_dim, bias=bias)
         self.k_proj = nn.Linear(hidden, config.num_kv_heads * head_dim, bias=bias)
@@ -82,23 +83,15 @@ class Attention(nn.Module):
             self.q_norm = RMSNorm(head_dim, config.rms_norm_eps)
             self.k_norm = RMSNorm(head_dim, config.rms_norm_eps)
 
-    def forward(
-        self,
-        x: Tensor,
-        cos: Tensor,
-        sin: Tensor,
-        layer: int,
-        step: Step,
-    ) -> Tensor:
-        """x [B, T, hidden] -> same; `step` says what a token of this layer may attend to."""
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, step: Step) -> Tensor:
+        """x [B, T, hidden] -> same; `step` knows what each token may attend to."""
         q = split_heads(self.q_proj(x), self.config.num_heads)  # [B, H, T, D]
         k = split_heads(self.k_proj(x), self.config.num_kv_heads)  # [B, K, T, D]
         v = split_heads(self.v_proj(x), self.config.num_kv_heads)  # [B, K, T, D]
         if self.config.qk_norm:
             q, k = self.q_norm(q), self.k_norm(k)
-        both = rotate(torch.cat([q, k], dim=1), cos, sin)
-        q, k = both.split([self.config.num_heads, self.config.num_kv_heads], dim=1)
-        mixed = step.attend(layer, q, k, v)  # [B, H, T, D]
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        mixed = step.attend(self.layer_index, q, k, v)  # [B, H, T, D]
         return self.o_proj(mixed.transpose(1, 2).flatten(2))
 
 
@@ -124,23 +117,16 @@ class MLP(nn.Module):
 class Layer(nn.Module):
     """Attention, then MLP, each on the normalised input and added to the residual stream."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, layer_index: int) -> None:
         super().__init__()
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.self_attn = Attention(config)
+        self.self_attn = Attention(config, layer_index)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = MLP(config)
 
-    def forward(
-        self,
-        x: Tensor,
-        cos: Tensor,
-        sin: Tensor,
-        layer: int,
-        step: Step,
-    ) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, step: Step) -> Tensor:
         """x [B, T, hidden] -> [B, T, hidden]"""
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin, layer, step)
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin, step)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -151,8 +137,18 @@ class Decoder(nn.Module):
         super().__init__()
         self.config = config
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
+        self.layers = nn.ModuleList(Layer(config, index) for index in range(config.num_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embed_tokens.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are stored in."""
+        return self.embed_tokens.weight.dtype
 
     def forward(self, token_ids: Tensor, cache: Cache | None = None) -> Tensor:
         """token_ids [B, T] -> hidden states [B, T, hidden] after the last norm."""
@@ -160,8 +156,8 @@ class Decoder(nn.Module):
         step = WholeTexts(T, token_ids.device) if cache is None else cache.extend(T)
         cos, sin = rotary_angles(step.positions, self.config)
         x = self.embed_tokens(token_ids)  # [B, T, hidden]
-        for index, layer in enumerate(self.layers):
-            x = layer(x, cos, sin, index, step)
+        for layer in self.layers:
+            x = layer(x, cos, sin, step)
         return self.norm(x)
 
 
@@ -179,12 +175,12 @@ class Qwen(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.lm_head.weight.device
+        return self.model.device
 
     @property
     def dtype(self) -> torch.dtype:
         """What the weights are stored in."""
-        return self.lm_head.weight.dtype
+        return self.model.dtype
 
     def forward(self, token_ids: Tensor, cache: Cache | None = None) -> Tensor:
         """token_ids [B, T] -> logits [B, T, V]; with a cache, T new tokens for each of its rows."""

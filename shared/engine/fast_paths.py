@@ -1,9 +1,11 @@
 """All that is here for speed alone, and only on a CPU in float32.
 
-Delete this file and its four uses, and every result stays the same up to rounding:
+Delete this file and `fast_sampler.py` with their uses, and every result stays the same up to
+rounding:
 
     speed_up(model)         swaps the linear layers of a loaded model (`LLM`, the reward models)
-    sort_descending         sorts for top-p (`generator.py`)
+    fast_sample             replaces `decoder/sampler.sample` (`generator.py`)
+    sort_descending         sorts for top-p (`fast_sampler.py`)
     rows_per_sample_call    how many rows choose their tokens at once (`generator.py`)
 
 A large model spends nearly all its time in linear layers. Three ways to compute one are faster than

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from shared.decoder.model import Qwen
-from shared.decoder.sampler import sample
 from shared.engine.admission import Admission, Start
 from shared.engine.branch_cache import BranchCache, compacted
-from shared.engine.fast_paths import rows_per_sample_call, sort_descending
+from shared.engine.fast_paths import rows_per_sample_call
+from shared.engine.fast_sampler import fast_sample
 from shared.engine.loops import CHECK_EVERY, LOOP_TOKENS, is_looping
 from shared.engine.overflow import overflow_error
 from shared.engine.prefill import read, token_certainties, token_logprobs
@@ -140,7 +140,7 @@ class BatchGenerator:
         """Read prompts in one batch; each request learns what follows its own."""
         texts = [request.prompt_ids for request in requests]
         last = [len(ids) - 1 for ids in texts]
-        cache, hidden, reused = read(self.model, texts, last, self.prefixes)
+        cache, hidden, reused = read(self.model.model, texts, last, self.prefixes)
         logits = self.model.lm_head(torch.cat(hidden))  # [requests, V]
         for request, next_logits, count in zip(requests, logits, reused):
             request.is_read = True
@@ -149,15 +149,13 @@ class BatchGenerator:
 
     def _grow_cache(self, read_now: RowCache | None, prompt_of: list[int]) -> None:
         """Add prompts and rows; where their slots could outgrow the budget, free unused ones."""
-        prompts, rows = self.cache.prompts, self.cache.rows
-        prompts.max_columns = max(len(request.prompt_ids) for request in self.prompts)
-        rows.max_columns = max(request.max_new_tokens for request in self.prompts)
+        self.cache.expect(
+            max(len(request.prompt_ids) for request in self.prompts),
+            max(request.max_new_tokens for request in self.prompts),
+        )
         self.cache.add(read_now, prompt_of)
-        if self.admission.is_over_budget(
-            prompts.worst_tokens() + rows.worst_tokens(), len(self.rows)
-        ):
-            prompts.trim()
-            rows.trim()
+        if self.admission.is_over_budget(self.cache.worst_tokens(), len(self.rows)):
+            self.cache.trim()
 
     # --- sample -----------------------------------------------------------------------------------
 
@@ -168,7 +166,8 @@ class BatchGenerator:
         for piece in self._pieces(logits):  # [some rows, V]
             rows = slice(first, first + len(piece))
             first += len(piece)
-            tokens = sample(piece, self.state.params.select(rows), uniforms[rows], sort_descending)
+            params = self.state.params.select(rows)
+            tokens = fast_sample(piece, params, self.state.filters, uniforms[rows])
             log_p = piece.float().log_softmax(dim=-1)  # at temperature 1
             measured = token_logprobs(log_p, tokens), token_certainties(log_p, tokens)
             chosen.append((tokens, *measured))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from shared.decoder.generate import pad_right
-from shared.decoder.model import Qwen
+from shared.decoder.model import Decoder, Qwen
 from shared.engine.prefix_cache import PrefixCache
 from shared.engine.row_cache import RowCache
 
@@ -37,7 +37,7 @@ def batches_by_length(
 
 
 def read(
-    model: Qwen, texts: list[list[int]], wanted: list[int], prefixes: PrefixCache
+    decoder: Decoder, texts: list[list[int]], wanted: list[int], prefixes: PrefixCache
 ) -> tuple[RowCache, list[Tensor], list[int]]:
     """Read texts in one batch, and remember them in `prefixes`.
 
@@ -45,11 +45,11 @@ def read(
     before it may be taken from `prefixes`. Returns a cache with a row for each text, the hidden
     states [len(text) - wanted, hidden] of each, and how many tokens of each had been read before.
     """
-    cache = RowCache(model.config, model.device, model.dtype)
+    cache = RowCache(decoder.config, decoder.device, decoder.dtype)
     cache.add_rows(len(texts))
     known = [prefixes.load(ids, cache, row, wanted[row]) for row, ids in enumerate(texts)]
     new = [ids[start:] for ids, start in zip(texts, known)]
-    hidden = model.model(pad_right(new, model.device), cache)  # [B, T, hidden]
+    hidden = decoder(pad_right(new, decoder.device), cache)  # [B, T, hidden]
     cache.truncate([len(ids) for ids in texts])  # the padding is forgotten
     for row, ids in enumerate(texts):
         prefixes.store(ids, cache, row)
@@ -68,7 +68,7 @@ def score_tokens(
     """One number for each token of each completion after its prompt, in one batch."""
     texts = [prompt + completion[:-1] for prompt, completion in zip(prompts, completions)]
     wanted = [len(prompt) - 1 for prompt in prompts]
-    _, hidden, _ = read(model, texts, wanted, prefixes)
+    _, hidden, _ = read(model.model, texts, wanted, prefixes)
     return [
         measure_tokens(
             model.lm_head, states, torch.tensor(ids, device=model.device), measure

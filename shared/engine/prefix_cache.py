@@ -65,16 +65,18 @@ class PrefixCache:
         """Remember `ids`, of which a cache's row holds the keys and values from `offset` on."""
         if not self.max_bytes:
             return
-        known, known_bytes, last = 0, 0, self.root
-        for node, length in self._walk(ids):
-            known += length
-            last = node if length == len(node.tokens) else self._split(node, length)
-            known_bytes += last.num_bytes
-        new_bytes = (len(ids) - known) * cache.bytes_per_token
+        path = list(self._walk(ids))
+        known = sum(length for _, length in path)
         if known == len(ids) or known < offset:  # nothing new, or what comes between was forgotten
             return
+        known_bytes, new_bytes = (
+            count * cache.bytes_per_token for count in (known, len(ids) - known)
+        )
         if known_bytes + new_bytes > self.max_bytes:
             return
+        last, length = path[-1] if path else (self.root, 0)
+        if length < len(last.tokens):  # the new branch leaves in the middle of a node
+            last = self._split(last, length)
         if self.num_bytes + new_bytes > self.max_bytes:
             # A little more than there must be, so that it is not done every time.
             room = max(new_bytes, self.max_bytes // 10)
@@ -85,7 +87,8 @@ class PrefixCache:
         self.num_bytes += node.num_bytes
 
     def _walk(self, ids: list[int]) -> Iterator[tuple[Node, int]]:
-        """Follow the tree along `ids`: each node, and how many of its tokens are as in `ids`."""
+        """Follow the tree along `ids`: each node, which counts as used now, and how many of its
+        tokens are as in `ids`."""
         now, node, position = next(self.clock), self.root, 0
         while node := node.children.get(ids[position]) if position < len(ids) else None:
             node.last_used = now

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from shared.decoder.sampler import SamplingParams
+from shared.sampling_params import SamplingParams
 from shared.solution import Completion, Cost, RequestOutput
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from shared.decoder.model import ModelConfig
+from shared.decoder.config import ModelConfig
 from shared.engine.attention import causal_attention, masked_attention
 
 COLUMN_STEP = 32  # a rectangle starts with this many columns and doubles from there
@@ -36,7 +36,7 @@ class Slots:
 class RowCache:
     """Keys and values, for each layer a rectangle [rows, K, columns, D], grown when needed.
 
-    It never grows beyond `max_columns`, if that is given.
+    If told by `expect` how long rows can become, it never grows beyond.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class RowCache:
         self.keys = [empty] * config.num_layers
         self.values = [empty] * config.num_layers
         self.lengths = torch.empty(0, dtype=torch.long)  # [rows], kept on the CPU: no device sync
-        self.max_columns: int | None = None
+        self.max_columns: int | None = None  # set by `expect`
 
     @property
     def num_rows(self) -> int:
@@ -72,6 +72,10 @@ class RowCache:
     def device(self) -> torch.device:
         """Where keys and values are."""
         return self.keys[0].device
+
+    def expect(self, max_columns: int) -> None:
+        """From now on no row will have more than `max_columns` tokens: do not grow beyond."""
+        self.max_columns = max_columns
 
     def add_rows(self, count: int) -> None:
         """Append `count` empty rows."""

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from shared.decoder.sampler import RowParams, SamplingParams, row_uniforms
+from shared.decoder.sampler import RowParams, row_uniforms
+from shared.engine.fast_sampler import Filters
 from shared.engine.request import Row
-
-PADDED = ("tokens", "logprobs", "certainties", "uniforms")  # one column for each generated token
+from shared.sampling_params import SamplingParams
 
 
 class RowState:
@@ -25,6 +25,7 @@ class RowState:
         self.limit = torch.zeros(0, dtype=torch.long, device=device)  # [rows], at most this many
         self.ignore_eos = torch.zeros(0, dtype=torch.bool, device=device)  # [rows]
         self.params = RowParams.stack([], device)
+        self.filters = Filters.of([])  # those that some row needs, or needed before it left
 
     def __len__(self) -> int:
         return len(self.count)
@@ -37,28 +38,32 @@ class RowState:
         for i, row in enumerate(new_rows):
             key = (row.request.params.seed, row.request.prompt_ids, row.sample_index)
             uniforms[i, : limits[i]] = row_uniforms(*key, limits[i])
-        new = {
-            "tokens": torch.zeros(len(new_rows), columns, dtype=torch.long),
-            "logprobs": torch.zeros(len(new_rows), columns),
-            "certainties": torch.zeros(len(new_rows), columns),
-            "uniforms": uniforms,
-            "count": torch.zeros(len(new_rows), dtype=torch.long),
-            "limit": torch.tensor(limits),
-            "ignore_eos": torch.tensor([row.request.params.ignore_eos for row in new_rows]),
-        }
-        for name, tensor in new.items():
-            old = getattr(self, name)
-            if name in PADDED:
-                missing = columns - old.shape[1]
-                old = F.pad(old, (0, 0, 0, missing) if old.ndim == 3 else (0, missing))
-            setattr(self, name, torch.cat([old, tensor.to(self.device)]))
+        ignore_eos = torch.tensor([row.request.params.ignore_eos for row in new_rows])
+
+        def zeros(old: Tensor) -> Tensor:
+            """What new rows have generated so far."""
+            return torch.zeros(len(new_rows), columns, dtype=old.dtype, device=self.device)
+
+        missing = columns - self.tokens.shape[1]
+        self.tokens, self.logprobs, self.certainties = (
+            torch.cat([F.pad(old, (0, missing)), zeros(old)])
+            for old in (self.tokens, self.logprobs, self.certainties)
+        )
+        old_uniforms = F.pad(self.uniforms, (0, 0, 0, missing))
+        self.uniforms = torch.cat([old_uniforms, uniforms.to(self.device)])
+        self.count = F.pad(self.count, (0, len(new_rows)))
+        self.limit = torch.cat([self.limit, torch.tensor(limits, device=self.device)])
+        self.ignore_eos = torch.cat([self.ignore_eos, ignore_eos.to(self.device)])
         self.params = RowParams.stack(params, self.device)
+        self.filters = Filters.of(params)
 
     def keep(self, rows: list[int]) -> None:
         """Keep these rows, in this order."""
         index = torch.tensor(rows, dtype=torch.long, device=self.device)
-        for name in (*PADDED, "count", "limit", "ignore_eos"):
-            setattr(self, name, getattr(self, name)[index])
+        self.tokens, self.logprobs = self.tokens[index], self.logprobs[index]
+        self.certainties, self.uniforms = self.certainties[index], self.uniforms[index]
+        self.count, self.limit = self.count[index], self.limit[index]
+        self.ignore_eos = self.ignore_eos[index]
         self.params = self.params.select(index)
 
     def last_tokens(self) -> Tensor:

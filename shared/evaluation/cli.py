@@ -19,14 +19,17 @@ import torch
 
 from shared.backends.ray_cluster import RayCluster
 from shared.backends.remote import RemoteLLM
-from shared.decoder.model import ModelConfig
-from shared.decoder.sampler import SamplingParams
+from shared.decoder.config import ModelConfig
 from shared.errors import UserError, setting_up
-from shared.evaluation.evaluate import Evaluation, Technique, evaluate
-from shared.evaluation.problems import Problem, load_problems
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.evaluation import Evaluation
+from shared.evaluation.problem import Problem
+from shared.evaluation.problems import load_problems
+from shared.evaluation.run_settings import Technique
 from shared.llm import LLM
 from shared.loading.checkpoint import resolve_folder, weights_fingerprint
 from shared.rewards.process_reward import ProcessRewardModel
+from shared.sampling_params import SamplingParams
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -115,7 +118,7 @@ def run(
     program as `friendly_errors` does, and with exit code 1 if every question failed.
     """
     with friendly_errors():
-        evaluation = evaluate_as_told(technique, args, options, settings)
+        evaluation = evaluate_from_flags(technique, args, options, settings)
     print_result(evaluation, args)
     if evaluation.total_failure:
         raise SystemExit(1)
@@ -137,12 +140,12 @@ def friendly_errors() -> Iterator[None]:
         os._exit(130)  # an ordinary exit would wait for the model, or abort in the middle of it
 
 
-def evaluate_as_told(
+def evaluate_from_flags(
     technique: Technique, args: argparse.Namespace, options: dict, settings: dict | None = None
 ) -> Evaluation:
     """Evaluate a technique on the problems, and with the model, that the common flags name."""
     params, problems, llm = set_up(args)
-    settings = told(args) | (settings or {})
+    settings = recorded_flags(args) | (settings or {})
     bound = partial(technique, n=args.n, params=params, **options)
     return evaluate(bound, llm, problems, out=args.out, settings=settings, num_threads=args.threads)
 
@@ -160,7 +163,7 @@ def set_up(
         return params, problems, load_llm(args)
 
 
-def told(args: argparse.Namespace) -> dict:
+def recorded_flags(args: argparse.Namespace) -> dict:
     """What the common flags say of the problems and the engine, to be recorded with a run."""
     return {name: getattr(args, name) for name in ("problems", "split", "device", "dtype")}
 

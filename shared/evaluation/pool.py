@@ -21,14 +21,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shared import prompts
-from shared.decoder.sampler import SamplingParams
 from shared.evaluation.cli import HelpFormatter, add_common_flags, run
-from shared.evaluation.evaluate import Evaluation, load_evaluation
-from shared.evaluation.problems import Problem
+from shared.evaluation.evaluation import Evaluation, load_evaluation
+from shared.evaluation.problem import Problem
 from shared.grading.answers import answers_match, extract_answer, final_answer
 from shared.grading.voting import most_frequent
 from shared.llm import LLM
-from shared.rewards.judge import judge, judging_cost
+from shared.rewards.judge import judge_all
+from shared.sampling_params import SamplingParams
 from shared.solution import Solution
 
 POOLS_FOLDER = Path(__file__).parents[1] / "pools"
@@ -78,9 +78,12 @@ def sample_pool(
         completion.measures["lowest_confidence"] = lowest_confidence(completion.logprobs)
         if completion.certainties:
             completion.measures["certainty"] = completion.certainty
-        if judged:
-            completion.measures["judge"] = judge(llm, problem.question, completion.text)
-            cost += judging_cost(llm, problem.question, [completion.text])
+    if judged:
+        texts = [completion.text for completion in output.completions]
+        verdicts = judge_all(llm, problem.question, texts)
+        for completion, score in zip(output.completions, verdicts.scores):
+            completion.measures["judge"] = score
+        cost += verdicts.cost
     answers = [final_answer(completion) for completion in output.completions]
     return Solution(most_frequent(answers), output.completions, cost)
 

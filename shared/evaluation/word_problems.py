@@ -117,9 +117,9 @@ def draw_problem(rng: random.Random, ranges: Ranges, num_changes: int) -> WordPr
             changes.append(change)
             sentences.append(sentence)
     if rng.random() < 0.3:  # a sentence that does not matter
-        place = rng.randint(1, len(sentences))
-        if " as many" not in "".join(sentences[place : place + 1]):
-            sentences.insert(place, f"{other} has {rng.randint(5, ranges.number)} {other_item}.")
+        index = rng.randint(1, len(sentences))
+        if " as many" not in "".join(sentences[index : index + 1]):
+            sentences.insert(index, f"{other} has {rng.randint(5, ranges.number)} {other_item}.")
     question, price = draw_question(rng, ranges, name, item)
     return WordProblem(" ".join([*sentences, question]), tuple(changes), price)
 

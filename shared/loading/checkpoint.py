@@ -13,7 +13,8 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 from torch import nn
 
-from shared.decoder.config import ModelConfig, token_ids
+from shared.decoder.config import ModelConfig
+from shared.decoder.config_checks import token_ids
 from shared.decoder.model import Qwen
 from shared.files.json_files import is_whole, read_json, require
 from shared.loading.weights import STORED_DTYPES, check_config, load_weights, read_stored
@@ -33,13 +34,13 @@ def load_model(
 ) -> Qwen:
     """The model called "tiny", in a folder, or with an id on the hub, ready for inference.
 
-    `device` None is a CUDA GPU where there is one, else the CPU; `dtype` None is bfloat16 on a GPU
-    and float32 on the CPU. Raises ValueError for a model that this decoder does not implement, for
+    `device` None is a CUDA GPU where there is one, else the CPU; `dtype` None is `default_dtype`.
+    Raises ValueError for a model that this decoder does not implement, for
     files that do not fit their config.json, for weights that are not finite, and for a device that
     is not there; FileNotFoundError for files that are not there; OSError for a failed download.
     """
     device = usable_device(device)
-    dtype = dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16)
+    dtype = dtype or default_dtype(device)
     if dtype not in STORED_DTYPES:
         names = ", ".join(str(each) for each in STORED_DTYPES)
         raise ValueError(f"dtype is {dtype!r}, expected one of {names}")
@@ -83,6 +84,15 @@ def default_device() -> str:
     Apple's GPU is used only when asked for (`device="mps"`): this book's tests cannot cover it.
     """
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def default_dtype(device: torch.device) -> torch.dtype:
+    """float32 on a CPU; on a GPU bfloat16, or float16 where it cannot compute in bfloat16 (T4)."""
+    if device.type == "cpu":
+        return torch.float32
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.float16
+    return torch.bfloat16
 
 
 def usable_device(device: torch.device | str | None) -> torch.device:

@@ -32,16 +32,20 @@ Stored = dict[str, tuple[Path, Tensor]]  # by name: the file and the tensor, map
 
 
 def load_weights(
-    module: nn.Module, folder: Path, device: torch.device | str, dtype: torch.dtype
+    module: nn.Module,
+    folder: Path,
+    device: torch.device | str,
+    dtype: torch.dtype,
+    unused: tuple[str, ...] = (),
 ) -> None:
     """Give every parameter of `module` the tensor of its name in the folder's safetensors files.
 
     A parameter that stands in the module under two names (a tied head) may be stored once; its
-    second name is then left as it was. Raises FileNotFoundError, or ValueError naming the file
-    and its missing, surplus or misshapen tensors, before any weight is read; ValueError for a
-    tensor with NaN or infinite numbers.
+    second name is then left as it was. Tensors named in `unused` may be stored too. Raises
+    FileNotFoundError, or ValueError naming the file and its missing, surplus or misshapen tensors,
+    before any weight is read; ValueError for a tensor with NaN or infinite numbers.
     """
-    stored = read_stored(folder)
+    stored = {name: each for name, each in read_stored(folder).items() if name not in unused}
     check_tensors(folder, stored, module)
     check_memory(folder, stored, torch.device(device), dtype)
 

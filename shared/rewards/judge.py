@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 from shared.llm import LLM
+from shared.rewards.interfaces import Scores
 from shared.scores import checked
 from shared.solution import Cost
 from shared.text import prompts
 
 VERDICTS = ("Yes", "No")  # what a judge may say
+ASKED_AT_ONCE = 64  # texts on which a model is asked for Yes or No, each from a thread of its own
 
 
 def judge(llm: LLM, question: str, solution: str) -> float:
     """The probability that the model itself gives to "Yes" when asked if a solution is correct.
 
     Of the two answers only: P(Yes) / (P(Yes) + P(No)). (Generative verifiers, Zhang 2024)
-    Raises ValueError if the model gives no probability. `judging_cost` says what it costs.
+    Raises ValueError if the model gives no probability.
     """
-    prompt = judge_prompt(llm, question, solution)
-    yes, no = (sum(llm.score(prompt, word)) for word in VERDICTS)
-    return share_of_yes(yes, no)
+    (score,) = judge_all(llm, question, [solution]).scores
+    return score
+
+
+def judge_all(llm: LLM, question: str, solutions: list[str]) -> Scores:
+    """`judge` for several solutions of one question at once, with what it costs."""
+    return probability_of_yes(llm, [judge_prompt(llm, question, each) for each in solutions])
 
 
 def judge_prompt(llm: LLM, question: str, solution: str) -> list[int]:
@@ -29,28 +36,28 @@ def judge_prompt(llm: LLM, question: str, solution: str) -> list[int]:
     return llm.tokenizer.encode_chat(messages, enable_thinking=False)
 
 
+def probability_of_yes(llm: LLM, texts: list[list[int]]) -> Scores:
+    """P("Yes") / (P("Yes") + P("No")) after each text, which is given as token ids.
+
+    As everywhere, a prompt's cost counts once, however many continuations follow. The two words are
+    scored tokens, and each takes a forward pass. What the prefix cache saves is not known here, so
+    no token counts as reused.
+    """
+    asked = [(ids, word) for ids in texts for word in VERDICTS]
+    if not asked:
+        return Scores([], Cost())
+    with ThreadPoolExecutor(min(ASKED_AT_ONCE, len(asked))) as pool:  # so that they share a batch
+        found = list(pool.map(lambda each: sum(llm.score(*each)), asked))
+    cost = Cost(
+        prompt_tokens=sum(map(len, texts)),
+        scored_tokens=len(texts) * sum(len(llm.tokenizer.encode(word)) for word in VERDICTS),
+        forward_passes=len(asked),
+        num_prompts=len(texts),
+    )
+    return Scores([share_of_yes(yes, no) for yes, no in zip(found[::2], found[1::2])], cost)
+
+
 def share_of_yes(yes: float, no: float) -> float:
     """P(Yes) / (P(Yes) + P(No)) from the two log-probabilities. Raises ValueError for NaN."""
     share = 1 / (1 + math.exp(min(no - yes, 700.0)))  # e^710 would overflow
     return checked(share, "the judge's probability of Yes")
-
-
-def judging_cost(llm: LLM, question: str, solutions: list[str]) -> Cost:
-    """What `judge` spends on these solutions."""
-    return asking_cost(llm, [judge_prompt(llm, question, solution) for solution in solutions])
-
-
-def asking_cost(llm: LLM, asked: list[list[int]]) -> Cost:
-    """The cost of looking up "Yes" and "No" after each of these prompts (token ids).
-
-    As everywhere, a prompt counts once, however many continuations follow. The words are scored
-    tokens, and each takes a forward pass. What the prefix cache saves is not known here, so no
-    token counts as reused.
-    """
-    words = [llm.tokenizer.encode(word) for word in VERDICTS]
-    return Cost(
-        prompt_tokens=sum(map(len, asked)),
-        scored_tokens=len(asked) * sum(map(len, words)),
-        forward_passes=len(asked) * len(words),
-        num_prompts=len(asked),
-    )

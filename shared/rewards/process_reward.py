@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from shared.decoder.config import ModelConfig
 from shared.decoder.generate import pad_right
-from shared.decoder.model import Decoder, ModelConfig
+from shared.decoder.model import Decoder
 from shared.engine.attention import Uncached
 from shared.engine.fast_paths import speed_up
 from shared.engine.model_thread import MODEL_THREAD
@@ -46,30 +47,25 @@ class ProcessRewardModel(nn.Module):
     The score of a step is the estimated probability that a solution which begins like this ends
     in the right answer. (Lightman 2023; labels from rollouts as in Math-Shepherd, Wang 2023)
 
-    Two layouts differ in their head and in how a step's end is marked. Ours: one linear layer to a
-    logit, read at the end of each line; it sees the hidden state, and how likely the decoder itself
-    finds the steps so far (all after the first, which names a plan and can hardly be wrong): a slip
-    is a token that it did not expect. Qwen's (Zhang 2025, "Lessons of developing PRMs"): two
-    layers to the logits of "bad" and "good", read at a separator token after each paragraph.
+    Two kinds differ in their head and in how they mark the end of a step: `LineRewardModel` is
+    ours, `SeparatorRewardModel` is Qwen's.
     """
 
-    def __init__(self, config: ModelConfig, tokenizer: Tokenizer, separated: bool = False) -> None:
+    step_end: str  # the text that ends a step
+
+    def __init__(self, config: ModelConfig, tokenizer: Tokenizer, head: nn.Module) -> None:
         super().__init__()
         self.tokenizer = tokenizer
-        self.separated = separated
         self.model = Decoder(config)
-        size = config.hidden_size
-        two_layers = nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, 2))
-        self.score = two_layers if separated else nn.Linear(size + 1, 1)
+        self.score = head
 
-    @classmethod
+    @staticmethod
     def from_folder(
-        cls,
         folder: str | Path = REWARD_FOLDER,
         device: str | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> ProcessRewardModel:
-        """Load "tiny" (the shipped one), a folder, or a hub id; its config.json names the layout.
+        """Load "tiny" (the shipped one), a folder, or a hub id; its config.json names the kind.
 
         `device` None is a CUDA GPU where there is one. Raises what `load_model` raises.
         """
@@ -78,14 +74,10 @@ class ProcessRewardModel(nn.Module):
         check_tokenizer(tokenizer, config, folder)
         separated = SEPARATED in (read_json(folder / "config.json").get("architectures") or [])
         with torch.device("meta"):
-            model = cls(config, tokenizer, separated)
-            # Some files also hold the language model's head. A buffer may be there or not.
-            model.lm_head = nn.Module()
-            head = torch.empty(config.vocab_size, config.hidden_size)
-            model.lm_head.register_buffer("weight", head)
+            model = (SeparatorRewardModel if separated else LineRewardModel)(config, tokenizer)
         device = usable_device(device)
-        MODEL_THREAD.run(lambda: load_weights(model, folder, device, dtype))
-        del model.lm_head
+        head_of_language_model = ("lm_head.weight",)
+        MODEL_THREAD.run(lambda: load_weights(model, folder, device, dtype, head_of_language_model))
         model.eval().requires_grad_(False)
         MODEL_THREAD.run(lambda: speed_up(model.model))
         return model
@@ -93,13 +85,53 @@ class ProcessRewardModel(nn.Module):
     def forward(self, token_ids: Tensor, first_ends: Tensor) -> Tensor:
         """token_ids [B, T], where each row's first step ends [B] -> logit of success after each
         token [B, T]"""
-        if self.separated:
-            bad, good = self.score(self.model(token_ids, Uncached(token_ids.device))).unbind(-1)
-            return good - bad  # the softmax of two logits is the sigmoid of their difference
+        raise NotImplementedError
+
+    def encode(self, question: str, solution: str) -> tuple[list[int], list[int]]:
+        """Token ids of a question and its solution, and the positions at which scores are read."""
+        raise NotImplementedError
+
+    def step_scores(self, question: str, solutions: list[str]) -> list[list[float]]:
+        """The scores, from 0 to 1, of every step (line or paragraph) of each solution."""
+        encoded = [self.encode(question, solution) for solution in solutions]
+        return MODEL_THREAD.run(lambda: self._read(encoded))
+
+    @torch.inference_mode()
+    def _read(self, encoded: list[tuple[list[int], list[int]]]) -> list[list[float]]:
+        """The scores at the positions that `encode` gave with the token ids of each text."""
+        scores: list[list[float]] = [[] for _ in encoded]
+        lengths = [len(ids) for ids, _ in encoded]
+        for batch in batches_by_length(lengths, BATCH_TOKENS):
+            device = self.model.device
+            first_ends = torch.tensor([encoded[i][1][0] for i in batch], device=device)
+            logits = self(pad_right([encoded[i][0] for i in batch], device), first_ends)  # [B, T]
+            for row, i in enumerate(batch):
+                at_ends = logits[row, encoded[i][1]].float()
+                if not at_ends.isfinite().all():
+                    raise overflow_error(self.model.dtype)
+                scores[i] = at_ends.sigmoid().tolist()
+        return scores
+
+
+class LineRewardModel(ProcessRewardModel):
+    """Ours: one linear layer to a logit, read at the end of each line.
+
+    It sees the hidden state, and how likely the decoder itself finds the steps so far (all after
+    the first, which names a plan and can hardly be wrong): a slip is a token that it did not
+    expect.
+    """
+
+    step_end = "\n"
+
+    def __init__(self, config: ModelConfig, tokenizer: Tokenizer) -> None:
+        super().__init__(config, tokenizer, nn.Linear(config.hidden_size + 1, 1))
+
+    def forward(self, token_ids: Tensor, first_ends: Tensor) -> Tensor:
+        """token_ids [B, T], where each row's first step ends [B] -> logits [B, T]"""
         return self.score(self.features(token_ids, first_ends))[..., 0]
 
     def features(self, token_ids: Tensor, first_ends: Tensor) -> Tensor:
-        """What our head sees after each token: the hidden state, and the log-likelihood of all
+        """What the head sees after each token: the hidden state, and the log-likelihood of all
         tokens since the first step; [B, T, hidden + 1]"""
         hidden = self.model(token_ids, Uncached(token_ids.device))  # [B, T, hidden]
         log_p = self.token_logprobs(hidden[:, :-1].flatten(0, 1), token_ids[:, 1:].flatten())
@@ -118,30 +150,29 @@ class ProcessRewardModel(nn.Module):
         return torch.cat([hidden, likelihood[..., None].to(hidden.dtype)], dim=-1)
 
     def encode(self, question: str, solution: str) -> tuple[list[int], list[int]]:
-        """Token ids of a question and its solution, and the positions at which scores are read."""
-        encode = encode_separated if self.separated else encode_steps
-        return encode(self.tokenizer, question, solution)
+        """Token ids of a question and its solution, and the positions at which lines end."""
+        return encode_steps(self.tokenizer, question, solution)
 
-    def step_scores(self, question: str, solutions: list[str]) -> list[list[float]]:
-        """The scores, from 0 to 1, of every step (line or paragraph) of each solution."""
-        encoded = [self.encode(question, solution) for solution in solutions]
-        return MODEL_THREAD.run(lambda: self._read(encoded))
 
-    @torch.inference_mode()
-    def _read(self, encoded: list[tuple[list[int], list[int]]]) -> list[list[float]]:
-        """The scores at the positions that `encode` gave with the token ids of each text."""
-        scores: list[list[float]] = [[] for _ in encoded]
-        lengths = [len(ids) for ids, _ in encoded]
-        for batch in batches_by_length(lengths, BATCH_TOKENS):
-            device = self.model.embed_tokens.weight.device
-            first_ends = torch.tensor([encoded[i][1][0] for i in batch], device=device)
-            logits = self(pad_right([encoded[i][0] for i in batch], device), first_ends)  # [B, T]
-            for row, i in enumerate(batch):
-                at_ends = logits[row, encoded[i][1]].float()
-                if not at_ends.isfinite().all():
-                    raise overflow_error(self.model.embed_tokens.weight.dtype)
-                scores[i] = at_ends.sigmoid().tolist()
-        return scores
+class SeparatorRewardModel(ProcessRewardModel):
+    """Qwen's: two layers to the logits of "bad" and "good", read at a separator token after each
+    paragraph. (Zhang 2025, "Lessons of developing process reward models")"""
+
+    step_end = "\n\n"
+
+    def __init__(self, config: ModelConfig, tokenizer: Tokenizer) -> None:
+        size = config.hidden_size
+        head = nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, 2))
+        super().__init__(config, tokenizer, head)
+
+    def forward(self, token_ids: Tensor, first_ends: Tensor) -> Tensor:
+        """token_ids [B, T] -> logits [B, T]; it does not matter where first steps end."""
+        bad, good = self.score(self.model(token_ids, Uncached(token_ids.device))).unbind(-1)
+        return good - bad  # the softmax of two logits is the sigmoid of their difference
+
+    def encode(self, question: str, solution: str) -> tuple[list[int], list[int]]:
+        """Token ids of a question and its solution with separators, and where those stand."""
+        return encode_separated(self.tokenizer, question, solution)
 
 
 def encode_steps(tokenizer: Tokenizer, question: str, solution: str) -> tuple[list[int], list[int]]:

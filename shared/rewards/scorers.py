@@ -16,7 +16,7 @@ from statistics import mean
 
 from shared.llm import LLM
 from shared.rewards.interfaces import Scores, Text
-from shared.rewards.judge import judge, judging_cost
+from shared.rewards.judge import judge_all
 from shared.rewards.process_reward import ProcessRewardModel
 from shared.scores import aggregate_scores
 from shared.solution import Completion, Cost
@@ -73,10 +73,7 @@ class Judge:
 
     def score(self, llm: LLM, question: str, solutions: Sequence[Text]) -> Scores:
         """From 0 to 1. The judge reads every solution once more."""
-        texts = [s.text for s in solutions]
-        return Scores(
-            [judge(llm, question, text) for text in texts], judging_cost(llm, question, texts)
-        )
+        return judge_all(llm, question, [s.text for s in solutions])
 
 
 @dataclass(frozen=True)

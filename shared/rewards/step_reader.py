@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -12,14 +11,13 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from shared.decoder.model import Qwen
 from shared.engine.model_thread import Inbox
 from shared.engine.overflow import overflow_error
 from shared.engine.prefill import batches_by_length, read
 from shared.engine.prefix_cache import PrefixCache
 from shared.llm import LLM
 from shared.rewards.interfaces import Scores, Text
-from shared.rewards.process_reward import ProcessRewardModel, encode_steps
+from shared.rewards.process_reward import LineRewardModel
 from shared.solution import Cost
 from shared.threads import wait_for
 
@@ -44,7 +42,7 @@ class Call:
 @dataclass(eq=False)
 class Unread:
     """A node's token ids, the last position whose likelihood is known, and that likelihood: of all
-    tokens after the first step, as in `ProcessRewardModel.features`."""
+    tokens after the first step, as in `LineRewardModel.features`."""
 
     node: Node
     ids: list[int]
@@ -60,22 +58,17 @@ class StepReader:
     and so is each node's likelihood, so that only what is new is read. Any number of threads may
     call it: nodes that wait at the same time are read in one batch.
 
-    At most `max_bytes` are kept; what was forgotten is read again. Raises ValueError for a reward
-    model of Qwen's layout, which reads a separator after each step.
+    At most `max_bytes` are kept; what was forgotten is read again. A `SeparatorRewardModel` cannot
+    be read this way: the separators that it wants stand in no sampled text. Raises TypeError.
     """
 
     name = "step_reward"
 
-    def __init__(self, reward_model: ProcessRewardModel, max_bytes: int = 1 << 30) -> None:
-        if reward_model.separated:
-            raise ValueError("a reward model with separators does not read steps as they are")
+    def __init__(self, reward_model: LineRewardModel, max_bytes: int = 1 << 30) -> None:
+        if not isinstance(reward_model, LineRewardModel):
+            raise TypeError("only a LineRewardModel reads steps as they are, without separators")
         self.made_of = reward_model, max_bytes
-        self.reward_model = reward_model
-        self.tokenizer, self.head = reward_model.tokenizer, reward_model.score
-        decoder = reward_model.model
-        with torch.device("meta"):
-            self.model = Qwen(decoder.config)
-        self.model.model, self.model.lm_head.weight = decoder, decoder.embed_tokens.weight
+        self.reward_model, self.decoder = reward_model, reward_model.model
         self.prefixes = PrefixCache(max_bytes)
         self.known: WeakKeyDictionary[Node, tuple[list[int], float]] = WeakKeyDictionary()
         self.questions: set[str] = set()  # that have been read
@@ -109,7 +102,7 @@ class StepReader:
                 cost = Cost(scored_tokens=sum(new), forward_passes=len(new))
                 call.future.set_result(Scores(scores, cost))
             else:
-                call.future.set_exception(overflow_error(self.model.dtype))
+                call.future.set_exception(overflow_error(self.decoder.dtype))
         return False
 
     @torch.inference_mode()
@@ -124,7 +117,7 @@ class StepReader:
 
     def unread(self, question: str, node: Node) -> Unread:
         """The part of a node that has not been read."""
-        ids, ends = encode_steps(self.tokenizer, question, node.text)
+        ids, ends = self.reward_model.encode(question, node.text)
         for ancestor in reversed(node.path[:-1]):
             known, likelihood = self.known.get(ancestor, ([], 0.0))
             if len(known) > ends[0] and ids[: len(known)] == known:
@@ -142,18 +135,17 @@ class StepReader:
     def read_batch(self, batch: list[Unread]) -> dict[Node, tuple[float, int]]:
         """Read nodes in one batch, and remember their likelihoods."""
         texts, starts = [each.ids for each in batch], [each.start for each in batch]
-        _, hidden, reused = read(self.model, texts, starts, self.prefixes)
-        states = torch.cat(hidden)  # [new tokens of all nodes, hidden]
-        following = [token for each in batch for token in [*each.ids[each.start + 1 :], 0]]
-        tokens = torch.tensor(following, device=self.model.device)
-        surprise = self.reward_model.token_logprobs(states, tokens).tolist()
-        ends = [*itertools.accumulate(map(len, hidden))]
-        for each, end in zip(batch, ends):  # nothing follows the last token
-            each.likelihood += sum(surprise[end - len(each.ids) + each.start : end - 1])
-            self.known[each.node] = each.ids, each.likelihood
-        likelihoods = torch.tensor([each.likelihood for each in batch], device=states.device)
-        at_ends = states[[end - 1 for end in ends]]
-        features = self.reward_model.head_features(at_ends, likelihoods)
-        scores = self.head(features)[:, 0].float().sigmoid().tolist()
+        _, hidden, reused = read(self.decoder, texts, starts, self.prefixes)  # [new, hidden] each
+        following = [ids[start + 1 :] for ids, start in zip(texts, starts)]
+        padded = [token for ids in following for token in [*ids, 0]]  # nothing follows the last one
+        tokens = torch.tensor(padded, device=self.decoder.device)
+        log_p = self.reward_model.token_logprobs(torch.cat(hidden), tokens)
+        for node, after in zip(batch, log_p.split([len(states) for states in hidden])):
+            node.likelihood += sum(after[:-1].tolist())
+            self.known[node.node] = node.ids, node.likelihood
+        last = torch.stack([states[-1] for states in hidden])  # [nodes, hidden]
+        likelihoods = torch.tensor([each.likelihood for each in batch], device=last.device)
+        features = self.reward_model.head_features(last, likelihoods)
+        scores = self.reward_model.score(features)[:, 0].float().sigmoid().tolist()
         new = (len(ids) - count for ids, count in zip(texts, reused))
-        return {each.node: both for each, both in zip(batch, zip(scores, new))}
+        return {each.node: found for each, found in zip(batch, zip(scores, new))}

@@ -11,10 +11,10 @@ import random
 from pathlib import Path
 
 from shared import prompts
-from shared.decoder.sampler import SamplingParams
 from shared.evaluation.word_problems import PLANS, WordProblem, sample_problem, solve
 from shared.grading.answers import answers_match, extract_answer
 from shared.llm import LLM
+from shared.sampling_params import SamplingParams
 from shared.tiny.documents import Draft
 
 

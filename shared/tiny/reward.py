@@ -27,11 +27,11 @@ from torch import Tensor
 
 from shared import prompts
 from shared.decoder.generate import pad_right
-from shared.decoder.sampler import SamplingParams
 from shared.grading.answers import answers_match, extract_answer
 from shared.llm import LLM
 from shared.loading.checkpoint import load_model
-from shared.rewards.process_reward import ProcessRewardModel, encode_steps
+from shared.rewards.process_reward import LineRewardModel, encode_steps
+from shared.sampling_params import SamplingParams
 from shared.text.tokenizer import Tokenizer
 from shared.tiny.drafts import sample_drafts, training_problem, write_drafts
 from shared.tiny.optimize import export
@@ -53,8 +53,8 @@ def rollout_starts(llm: LLM, draft: dict) -> dict[int, list[int]]:
     asked = prompts.ask(training_problem(ROLLOUT_SEED, draft["index"]).question)
     starts = {}
     for step in steps:
-        begun = {"role": "assistant", "content": "\n".join(lines[: step + 1]) + "\n"}
-        starts[step] = llm.tokenizer.encode_chat([*asked, begun], continue_final_message=True)
+        prefilled = {"role": "assistant", "content": "\n".join(lines[: step + 1]) + "\n"}
+        starts[step] = llm.tokenizer.encode_chat([*asked, prefilled], continue_final_message=True)
     return starts
 
 
@@ -115,9 +115,7 @@ def labelled(tokenizer: Tokenizer, record: dict) -> Example:
 
 
 @torch.no_grad()
-def features_and_labels(
-    model: ProcessRewardModel, examples: list[Example]
-) -> tuple[Tensor, Tensor]:
+def features_and_labels(model: LineRewardModel, examples: list[Example]) -> tuple[Tensor, Tensor]:
     """What the head sees at the end of every step [steps, hidden + 1], and its label [steps]."""
     features, labels = [], []
     examples = sorted(examples, key=lambda example: len(example[0]))
@@ -135,7 +133,7 @@ def fit(base: Path, out: Path) -> None:
     """Fit the scalar head to the shares of success; the decoder stays as it is."""
     tokenizer = Tokenizer.from_folder(base)
     decoder = load_model(base, "cpu", torch.float32).model
-    model = ProcessRewardModel(decoder.config, tokenizer).requires_grad_(False)
+    model = LineRewardModel(decoder.config, tokenizer).requires_grad_(False)
     model.model.load_state_dict(decoder.state_dict())
     examples = [labelled(tokenizer, record) for record in read_records(out)]
     features, labels = features_and_labels(model, examples)

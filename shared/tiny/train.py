@@ -23,7 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from shared.decoder.model import ModelConfig, Qwen
+from shared.decoder.config import ModelConfig
+from shared.decoder.model import Qwen
 from shared.llm import LLM
 from shared.loading.checkpoint import load_model
 from shared.text.tokenizer import Tokenizer
