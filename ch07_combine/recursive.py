@@ -26,8 +26,8 @@ from shared.evaluation.cli import (
     friendly_errors,
     load_llm,
     print_result,
+    recorded_flags,
     sampling_params,
-    told,
 )
 from shared.evaluation.evaluate import evaluate
 from shared.grading.answers import final_answer
@@ -50,6 +50,18 @@ TASK = """`context` has {chars} characters in {lines} lines. It begins:
 
 Question: {query}
 Write a Python block that computes the answer from all of `context` and calls FINAL(answer)."""
+EXAMPLE_TEXT = "07:15 train to Bern, 3 minutes late\n07:40 bus to Graz, 0 minutes late\n" * 80
+EXAMPLE_QUERY = "How many trains were late?"
+EXAMPLE_REPLY = r"""```python
+import re
+
+late = 0
+for line in context.splitlines():
+    found = re.search(r"train to (\w+), (\d+) minutes late", line)
+    if found and int(found[2]) > 0:
+        late += 1
+FINAL(late)
+```"""
 NO_CODE = "There was no Python block in your reply. Write one between ```python and ```."
 LAST_TURN = "This is your last turn: call FINAL now."
 AGAIN = "That is the same block as before. Write a different one."
@@ -206,17 +218,23 @@ def run_session(run: Run, query: str, context: str, depth: int) -> str | None:
 
 
 def first_messages(query: str, context: str, limits: Limits) -> list[dict[str, str]]:
-    """What a session starts with: the rules; the size of the text, its beginning, the question."""
-    task = TASK.format(
-        chars=len(context),
-        lines=len(context.splitlines()),
-        start=truncated(context, limits.context_chars),
-        query=query,
-    )
+    """What a session starts with: the rules, an example, and the task."""
     return [
         {"role": "system", "content": SYSTEM.format(output_chars=limits.output_chars)},
-        {"role": "user", "content": task},
+        {"role": "user", "content": task_text(EXAMPLE_QUERY, EXAMPLE_TEXT, 70)},
+        {"role": "assistant", "content": EXAMPLE_REPLY},
+        {"role": "user", "content": task_text(query, context, limits.context_chars)},
     ]
+
+
+def task_text(query: str, context: str, shown: int) -> str:
+    """The size of the text, its first characters, and the question."""
+    return TASK.format(
+        chars=len(context),
+        lines=len(context.splitlines()),
+        start=truncated(context, shown),
+        query=query,
+    )
 
 
 def code_of(reply: str) -> str:
@@ -290,7 +308,7 @@ def main() -> None:
             technique = partial(recursive_language_model, params=params, limits=limits)
             problems = long_tasks(args.length, args.limit, args.split)
         args.problems = problems[0].source
-        settings = told(args) | {"length": args.length}
+        settings = recorded_flags(args) | {"length": args.length}
         if args.method == "repl":
             settings["limits"] = asdict(limits)
         evaluation = evaluate(

@@ -34,9 +34,11 @@ from ch07_combine.recursive_tables import save_study, write_recursive_page
 from ch07_combine.rivals import split_and_join, whole_context
 from shared import LLM, Problem
 from shared.evaluation.cli import HelpFormatter, add_common_flags, friendly_errors, load_llm
-from shared.evaluation.evaluate import Evaluation, Technique, compare, evaluate
+from shared.evaluation.evaluate import evaluate
+from shared.evaluation.evaluation import Evaluation, compare
 from shared.evaluation.intervals import paired_bootstrap, wilson_interval
 from shared.evaluation.records import Record
+from shared.evaluation.run_settings import Technique
 
 CHAPTER = Path(__file__).parent
 STORY_LENGTHS = (5, 15, 30, 60)  # events; training stories have 2 to 8

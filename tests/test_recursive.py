@@ -255,8 +255,8 @@ def test_the_model_sees_the_beginning_and_outputs_but_not_the_text():
     llm = Scripted([block("n = len(context.splitlines())\nprint(n)"), block("FINAL(n)")])
     solution = recursive_language_model(llm, TASK, limits=Limits(context_chars=3))
     assert solution.answer == "3"
-    assert "13 characters in 3 lines. It begins:\none\n... (10 more" in llm.asked[0][1]["content"]
-    assert "How many lines?" in llm.asked[0][1]["content"]
+    assert "13 characters in 3 lines. It begins:\none\n... (10 more" in llm.asked[0][-1]["content"]
+    assert "How many lines?" in llm.asked[0][-1]["content"]
     assert llm.asked[1][-1]["content"] == "Output:\n3\n"
     assert not any("two" in each["content"] for chat in llm.asked for each in chat)
 
