@@ -7,13 +7,14 @@
 
 `tasks` asks about long lists of orders, ten tasks at a time: a recursive language model, a fixed
 split, and the whole list in one prompt. Every finished task is a line of JSON in --out, with all
-that was said; the same command resumes there, and counts the batches that are complete. Each study
-writes results/recursive/NAME.json with a figure beside it, and all of them make RECURSIVE.md.
+that was said; the same command resumes there, and counts the batches that are complete. The
+sessions alone are in results/recursive/transcripts.jsonl. Each study writes results/recursive/NAME.json with a figure beside it, and all of them make RECURSIVE.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from ch01_cot.cot import chain_of_thought
 from ch07_combine.long_stories import long_stories
-from ch07_combine.long_tasks import KINDS, long_tasks
+from ch07_combine.long_tasks import KINDS, long_tasks, split_task
 from ch07_combine.recursive import (
     GREEDY,
     LIMITS,
@@ -103,8 +104,9 @@ def run(
     """Evaluate; with --out, in a file of this name that a later call resumes."""
     out = None
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        out = args.out / f"{name.replace(', ', '_').replace(' ', '_')}.jsonl"
+        folder = Path(args.out)
+        folder.mkdir(parents=True, exist_ok=True)
+        out = folder / f"{name.replace(', ', '_').replace(' ', '_')}.jsonl"
     settings = {"dtype": args.dtype}
     limits = getattr(technique, "keywords", {}).get("limits")
     settings |= {"limits": asdict(limits)} if limits else {}
@@ -137,6 +139,20 @@ def tasks(args: argparse.Namespace) -> None:
                 done = run(techniques[name], llm, batch, args, file)
                 records.setdefault((length, name), []).extend(done.records)
                 save_study(args.chapter, "tasks", head, task_rows(records))
+                save_transcripts(args.chapter, records)
+
+
+def save_transcripts(chapter: Path, records: dict[tuple[int, str], list[Record]]) -> None:
+    """Write what was said in the sessions, without the long texts: a JSON line for each task."""
+    lines = []
+    for length in sorted({length for length, _ in records}):
+        for record in records.get((length, RLM), []):
+            query, _ = split_task(record.question)
+            kept = {"id": record.id, "query": query, "gold": record.gold}
+            kept |= {"predicted": record.predicted, "correct": record.correct}
+            lines.append(json.dumps(kept | {"trace": record.trace}, ensure_ascii=False))
+    path = chapter / "results" / "recursive" / "transcripts.jsonl"
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 def task_rows(records: dict[tuple[int, str], list[Record]]) -> list[dict]:
@@ -193,7 +209,7 @@ def parse_args() -> argparse.Namespace:
         added[name].add_argument("--chapter", type=Path, default=CHAPTER, metavar="D", help=help_)
     for name in ("sizes", "stories", "tasks"):
         add_common_flags(added[name])
-        added[name].set_defaults(out=None, n=4)
+        added[name].set_defaults(n=4)
     added["sizes"].add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="K")
     added["stories"].add_argument("--size", type=int, default=3, help="sentences in a piece")
     for name, lengths in (("stories", STORY_LENGTHS), ("tasks", TASK_LENGTHS)):
@@ -213,8 +229,6 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Do what the command line asks for."""
     args = parse_args()
-    if getattr(args, "out", None):
-        args.out = Path(args.out)
     with friendly_errors():
         args.study(args)
 

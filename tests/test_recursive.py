@@ -459,6 +459,18 @@ def test_rows_of_tasks_count_each_kind_and_pair_the_problems():
     assert "rlm_gain" not in rlm and "rlm_gain" not in longer
 
 
+def test_transcripts_hold_the_sessions_without_the_texts(tmp_path):
+    one = record("find", True, 10)
+    one.question, one.trace = "What?\n\na long text", [{"turn": 1, "reply": "x"}]
+    (tmp_path / "results/recursive").mkdir(parents=True)
+    records = {(50, "whole context"): [one], (50, study_recursive.RLM): [one]}
+    study_recursive.save_transcripts(tmp_path, records)
+    text = (tmp_path / "results/recursive/transcripts.jsonl").read_text("utf-8")
+    (line,) = text.splitlines()
+    assert json.loads(line)["query"] == "What?" and json.loads(line)["trace"] == one.trace
+    assert "long text" not in text
+
+
 def test_the_page_is_made_from_the_results(tmp_path):
     row = {"length": 15, "name": "one call", "accuracy": 0.5, "low": 0.25, "high": 0.75}
     rows = [row | {"called": 2.25}, row | {"length": 30, "gain": [0.1, -0.1, 0.3]}]
