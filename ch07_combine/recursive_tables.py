@@ -53,6 +53,12 @@ def shown(rows: list[dict]) -> list[dict[str, str]]:
     ]
 
 
+def markdown_of(rows: list[dict], columns: tuple[str, ...]) -> str:
+    """Some columns of the rows as a Markdown table; `accuracy` brings its interval."""
+    kept = {*columns, "low", "high"}
+    return markdown_table(shown([{k: v for k, v in row.items() if k in kept} for row in rows]))
+
+
 def cell(row: dict, column: str) -> str:
     """One cell; nothing where the row has no such column."""
     value = row.get(column)

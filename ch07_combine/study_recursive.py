@@ -8,7 +8,8 @@
 `tasks` asks about long lists of orders, ten tasks at a time: a recursive language model, a fixed
 split, and the whole list in one prompt. Every finished task is a line of JSON in --out, with all
 that was said; the same command resumes there, and counts the batches that are complete. The
-sessions alone are in results/recursive/transcripts.jsonl. Each study writes results/recursive/NAME.json with a figure beside it, and all of them make RECURSIVE.md.
+sessions alone are in results/recursive/transcripts.jsonl. Each study writes a file
+results/recursive/NAME.json, and all of them make RECURSIVE.md with its figures.
 """
 
 from __future__ import annotations
