@@ -1,4 +1,4 @@
-"""The checks of the exercises in `exercises.ipynb`.
+"""The checks of exercises 1 to 5 in `exercises.ipynb`; `pool_checks.py` has the others.
 
     check_leaders(leaders)    prints that all is well, or stops and says what is wrong
 
@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import replace
+
+import numpy as np
 
 from shared.evaluation.exercise_checks import call, check_number, close
 from shared.evaluation.pool import PooledProblem, Sample
 
 Votes = dict[str, float]
-Pool = list[PooledProblem]
 
 
 def sample(answer: str | None, num_tokens: int = 5, logprob: float = -1.0) -> Sample:
@@ -25,9 +25,9 @@ def sample(answer: str | None, num_tokens: int = 5, logprob: float = -1.0) -> Sa
     return Sample("", answer, answer == "4", num_tokens, "stop", {"logprob": logprob})
 
 
-def problem(*answers: str | None) -> PooledProblem:
-    """A problem whose right answer is 4, with one sample per answer."""
-    return PooledProblem("?", "4", 1, [sample(answer) for answer in answers])
+def problem(*answers: str | None, gold: str = "4") -> PooledProblem:
+    """A problem whose right answer is 4, perhaps spelled otherwise, with one sample per answer."""
+    return PooledProblem("?", gold, 1, [sample(answer) for answer in answers])
 
 
 # --- 1. Who leads? --------------------------------------------------------------------------------
@@ -35,11 +35,13 @@ def problem(*answers: str | None) -> PooledProblem:
 LEADERS: list[tuple[Votes, list[str], str]] = [  # votes, leaders, what to think of
     ({"7": 2, "8": 1}, ["7"], "one answer has more votes than the other"),
     ({"8": 1, "7": 2}, ["7"], "the leader need not come first"),
-    ({"8": 2, "7": 2, "9": 1}, ["8", "7"], "both have two votes; keep the order of the dictionary"),
+    ({"8": 2, "7": 2, "9": 1}, ["8", "7"], "both have two votes"),
     ({"9": 1, "8": 3, "10": 3, "7": 3}, ["8", "10", "7"], "three answers have three votes each"),
     ({"7": 1, "8": 1}, ["7", "8"], "a leader needs only as many votes as any other answer"),
     ({"7": 3, "8": 2, "9": 2}, ["7"], "a tie for second place is not a tie for the lead"),
     ({"5": 0.5, "3": 1.5, "6": 1.5}, ["3", "6"], "weighted votes need not be whole numbers"),
+    ({"3": 1.3, "6": 1.2}, ["3"], "1.2 votes are fewer than 1.3: do not round weighted votes"),
+    ({"3": 0.5, "6": 0.5}, ["3", "6"], "weighted votes may all be below 1"),
     ({"12": 1, "3": 4, "12.5": 4}, ["3", "12.5"], "answers are names, not numbers"),
     ({}, [], "without votes there is no leader: return an empty list"),
 ]
@@ -53,8 +55,19 @@ def check_leaders(leaders: Callable[[Votes], list[str]]) -> None:
         assert isinstance(result, list), (
             f"{case}: return a list of answers, not a {type(result).__name__}"
         )
-        assert result == expected, f"{case} returned {result}, not {expected}: {hint}"
+        assert result == expected, (
+            f"{case} returned {result}, not {expected}: {leaders_hint(result, expected, hint)}"
+        )
     print("Exercise 1 is right.")
+
+
+def leaders_hint(result: list, expected: list[str], hint: str) -> str:
+    """What a wrong list of leaders looks like."""
+    if expected and not result:
+        return f"some answer always leads, and it need not have half of the votes. {hint}"
+    if len(result) == len(expected) and set(map(str, result)) == set(expected):
+        return "these are the leaders; keep the order of the dictionary"
+    return hint
 
 
 # --- 2. A better tie rule -------------------------------------------------------------------------
@@ -83,9 +96,25 @@ LENGTHS: list[tuple[list[tuple[str | None, int]], str | None, str]] = [
         "4",
         "compare mean lengths (37 and 20), not medians",
     ),
+    ([("3", 9), ("4", 8), ("5", 1)], "5", "three answers are tied: compare all of their lengths"),
+    (
+        [("3", 10), ("3", 11), ("4", 10), ("4", 10)],
+        "4",
+        "compare exact mean lengths (10.5 and 10), without rounding",
+    ),
+    (
+        [("3", 10), ("3", 10), ("3", 40), ("4", 40), ("4", 22), ("4", 8)],
+        "3",
+        "compare mean lengths (20 and 23.3): add all lengths, then divide by their number",
+    ),
     (
         [("8", 7), ("7", 7)],
         "8",
+        "equal votes and equal lengths: the answer seen first wins",
+    ),
+    (
+        [("3", 7), ("4", 7)],
+        "3",
         "equal votes and equal lengths: the answer seen first wins",
     ),
     (
@@ -97,6 +126,11 @@ LENGTHS: list[tuple[list[tuple[str | None, int]], str | None, str]] = [
         [("1,000", 9), ("1000", 1), ("7", 6), ("7", 6)],
         "1,000",
         "the mean length of an answer counts all of its spellings: (9 + 1) / 2 = 5 is below 6",
+    ),
+    (
+        [("7", 5), ("$1000", 9), ("1000", 9)],
+        "$1000",
+        "$1000 and 1000 are one answer with two votes: compare normal forms",
     ),
     ([(None, 1), (None, 1), ("4", 9)], "4", "a sample without an answer has no vote"),
     ([("3", 10), ("4", 11), (None, 1), (None, 2)], "3", "samples without an answer do not count"),
@@ -118,11 +152,84 @@ def check_vote_by_length(vote_by_length: Callable[[list[Sample]], str | None]) -
                 f"{case}: your function returned None, not {expected!r}. Is a `return` missing? "
                 f"And: {hint}"
             )
+        assert result is None or isinstance(result, str), (
+            f"{case}: return an answer, which is a string, not a {type(result).__name__}"
+        )
         assert result == expected, f"{case}: you return {result!r}, not {expected!r}: {hint}"
     print("Exercise 2 is right.")
 
 
-# --- 3. Plug-in estimate of pass@k ----------------------------------------------------------------
+# --- 3. Is the gain real? -------------------------------------------------------------------------
+
+PAIRS: list[tuple[list[float], list[float], tuple[float, float, float], str]] = [
+    (
+        [1, 0, 1, 1, 0],
+        [0, 0, 1, 0, 1],
+        (0.2, -0.5334, 0.9334),
+        "the differences are 1, 0, 0, 1 and -1; go 1.96 of their standard errors to either side",
+    ),
+    ([0, 0, 1], [1, 1, 1], (-0.6667, -1.32, -0.0133), "A may be worse than B: keep the sign"),
+    ([0.5, 0.25, 1.0], [0.25, 0.25, 0.5], (0.25, -0.0329, 0.5329), "shares need not be 0 or 1"),
+    ([1, 1, 0, 0, 1], [1, 1, 0, 0, 1], (0.0, 0.0, 0.0), "the same results: no difference at all"),
+    ([1, 1], [0, 0], (1.0, 1.0, 1.0), "every difference is 1, so the standard error is 0"),
+    ([1, 1, 1, 0], [0, 0, 0, 0], (0.75, 0.26, 1.24), "the interval may reach above 1; keep it"),
+]
+
+
+def check_paired_interval(
+    paired_interval: Callable[[list[float], list[float]], tuple[float, float, float]],
+) -> None:
+    """Exercise 3."""
+    for a, b, expected, hint in PAIRS:
+        case = f"paired_interval({a}, {b})"
+        result = call(paired_interval, a, b, case=case)
+        assert isinstance(result, tuple | list) and len(result) == 3, (
+            f"{case}: return three numbers, (mean, low, high), not {result!r}"
+        )
+        numbers = tuple(check_number(number, case) for number in result)
+        if not all(abs(n - e) < 1e-4 for n, e in zip(numbers, expected)):
+            shown = ", ".join(f"{number:.4f}" for number in numbers)
+            raise AssertionError(
+                f"{case} returned ({shown}), not {expected}: "
+                + paired_hint(a, b, numbers, expected, hint)
+            )
+    print("Exercise 3 is right.")
+
+
+def paired_hint(
+    a: list[float],
+    b: list[float],
+    result: tuple[float, float, float],
+    expected: tuple[float, float, float],
+    hint: str,
+) -> str:
+    """What a wrong interval looks like."""
+    mean, low, high = result
+    differences = np.subtract(a, b)
+    if not math.isclose(mean, differences.mean(), abs_tol=1e-9):
+        return "the mean is that of the differences, a minus b, over all problems"
+    if np.allclose(result, np.clip(expected, -1, 1), atol=1e-4):
+        return "the interval may reach below -1 or above 1: do not cut it"
+    if not math.isclose(high - mean, mean - low, abs_tol=1e-9) or high < low:
+        return "low is the mean minus the half-width, high is the mean plus the half-width"
+    n, spread = len(a), differences.std(ddof=1)
+    halves = {
+        "this treats A and B as if they had solved different problems. Take the standard deviation "
+        "of the differences": 1.96 * math.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / n),
+        "divide by n - 1 in the standard deviation (statistics.stdev)": 1.96
+        * differences.std()
+        / math.sqrt(n),
+        "divide the standard deviation by the square root of n": 1.96 * spread,
+        "divide the standard deviation by the square root of n, not by n": 1.96 * spread / n,
+        "half the width is 1.96 standard errors": spread / math.sqrt(n),
+        "half the width is 1.96 standard errors, not 2": 2 * spread / math.sqrt(n),
+        "this is an interval of one standard deviation; take 1.96 standard errors": spread,
+    }
+    found = [text for text, half in halves.items() if math.isclose(half, high - mean, rel_tol=1e-3)]
+    return (found + [hint])[0]
+
+
+# --- 4. Plug-in estimate of pass@k ----------------------------------------------------------------
 
 PLUG_IN = [  # n, c, k, the estimate, what to think of
     (8, 2, 2, 7 / 16, "two samples both fail with probability 3/4 times 3/4"),
@@ -131,12 +238,13 @@ PLUG_IN = [  # n, c, k, the estimate, what to think of
     (8, 0, 3, 0.0, "no sample was right"),
     (4, 1, 4, 175 / 256, "k equals n: four samples all fail with probability (3/4)^4"),
     (10, 3, 2, 0.51, "two samples both fail with probability 0.7 times 0.7"),
+    (3, 1, 2, 5 / 9, "do not round: the share of right samples is 1/3"),
     (2, 1, 5, 31 / 32, "k may be larger than n, because this formula draws with replacement"),
 ]
 
 
 def check_plug_in(plug_in: Callable[[int, int, int], float]) -> None:
-    """Exercise 3."""
+    """Exercise 4."""
     for n, c, k, expected, hint in PLUG_IN:
         case = f"plug_in({n}, {c}, {k})"
         result = check_number(call(plug_in, n, c, k, case=case), case)
@@ -145,12 +253,17 @@ def check_plug_in(plug_in: Callable[[int, int, int], float]) -> None:
                 f"{case} returned {result:.4f}, not {expected:.4f}: "
                 + plug_in_hint(n, c, k, result, hint)
             )
-    print("Exercise 3 is right.")
+    print("Exercise 4 is right.")
 
 
 def plug_in_hint(n: int, c: int, k: int, result: float, hint: str) -> str:
     """What a wrong estimate looks like."""
     share = c / n
+    if result == 1 and c < n:
+        return (
+            f"1 would mean that a right sample is certain. Each of the {k} samples fails with "
+            f"probability {n - c}/{n}, so all of them can fail"
+        )
     mistakes = {
         "This is the unbiased estimator. Here the share c / n is used as if it were the true "
         "probability": 1 - math.comb(n - c, k) / max(math.comb(n, k), 1),
@@ -164,28 +277,30 @@ def plug_in_hint(n: int, c: int, k: int, result: float, hint: str) -> str:
     return (found + [hint])[0]
 
 
-# --- 4. More than two answers ---------------------------------------------------------------------
+# --- 5. More than two answers ---------------------------------------------------------------------
 
 DIRICHLET: list[tuple[Votes, float, str]] = [  # votes, exact probability, what to think of
     (
         {"7": 5, "8": 2},
         0.8554,
-        "with two answers it equals leader_stays; each parameter is count+1",
+        "with two answers it equals probability_ahead; each parameter is count+1",
     ),
     ({"8": 2, "7": 5}, 0.8554, "the leader is the answer with the most votes, not the first one"),
     ({"7": 4, "8": 1, "9": 1, "6": 1}, 0.7533, "all rivals take part, not only the runner-up"),
     ({"7": 1, "8": 1, "9": 1, "6": 1}, 0.25, "four equal answers: each is largest 1/4 of the time"),
     ({"8": 1, "7": 3, "9": 3}, 0.4568, "a tie for the lead: follow the first leader only"),
     ({"7": 3}, 1.0, "without a rival the leader is always the largest"),
+    ({"7": 1.4, "8": 0.6, "9": 0.6, "6": 0.6}, 0.4243, "votes may be weights: do not round 1.4"),
+    ({"7": 2.6, "8": 0.4, "9": 0.4, "6": 0.4}, 0.7028, "votes may be weights: do not round 2.6"),
 ]
 
 
-def check_leader_stays_dirichlet(leader_stays_dirichlet: Callable[..., float]) -> None:
-    """Exercise 4."""
+def check_probability_ahead_dirichlet(probability_ahead_dirichlet: Callable[..., float]) -> None:
+    """Exercise 5."""
     for votes, expected, hint in DIRICHLET:
-        case = f"leader_stays_dirichlet({votes}, draws=4000, seed=0)"
+        case = f"probability_ahead_dirichlet({votes}, draws=4000, seed=0)"
         before = random.getstate()
-        result = call(leader_stays_dirichlet, votes, case=case, draws=4000, seed=0)
+        result = call(probability_ahead_dirichlet, votes, case=case, draws=4000, seed=0)
         is_untouched = random.getstate() == before
         random.setstate(before)
         result = check_number(result, case)
@@ -193,191 +308,82 @@ def check_leader_stays_dirichlet(leader_stays_dirichlet: Callable[..., float]) -
             f"{case} returned {result:g}: return a share of the draws, not their number"
         )
         assert abs(result - expected) < 0.03, (
-            f"{case} returned {result:.3f}, but about {expected:.3f} is right: {hint}"
+            f"{case} returned {result:.3f}, but about {expected:.3f} is right: "
+            + dirichlet_hint(votes, result, expected, hint)
         )
         assert is_untouched, (
             f"{case}: your function draws from Python's global random numbers. Make your own "
             "generator, random.Random(seed)"
         )
-    check_seed(leader_stays_dirichlet)
-    check_draws(leader_stays_dirichlet)
-    print("Exercise 4 is right.")
-
-
-def check_seed(leader_stays_dirichlet: Callable[..., float]) -> None:
-    """Raise AssertionError unless the seed, and nothing else, decides the result."""
-    votes = {"7": 3, "8": 2, "9": 2}
-    case = f"leader_stays_dirichlet({votes}, draws=500, seed=...)"
-    results = [
-        call(leader_stays_dirichlet, votes, case=case, draws=500, seed=seed)
-        for seed in (1, 1, 2, 3, 4, 5)
-    ]
-    assert results[0] == results[1], f"{case}: two calls with seed=1 gave {results[:2]}; use seed"
-    assert len(set(results)) > 1, f"{case}: five seeds gave the same {results[0]}; use seed"
-
-
-def check_draws(leader_stays_dirichlet: Callable[..., float]) -> None:
-    """Raise AssertionError unless `draws` is the number of draws."""
-    votes = {"7": 3, "8": 2, "9": 2}
-    for seed in range(6):
-        case = f"leader_stays_dirichlet({votes}, draws=7, seed={seed})"
-        wins = 7 * check_number(
-            call(leader_stays_dirichlet, votes, case=case, draws=7, seed=seed), case
-        )
-        assert abs(wins - round(wins)) < 1e-6, (
-            f"{case} returned {wins / 7:.4f}, which is not a multiple of 1/7: use exactly `draws` "
-            "draws and divide by their number"
-        )
-
-
-# --- 5. The cheapest threshold --------------------------------------------------------------------
-
-EARLY = problem(*"4444")  # is right however early the vote stops
-LATE = problem(*"334444")  # is right only with all six samples
-LUCKY = problem(*"443333")  # is right only if the vote stops early
-SPLIT = problem(*"343333")  # is never right
-LONG = problem(*"33344444")  # is right only with all eight samples
-
-CHEAPEST: list[tuple[Pool, list[float], int, tuple[float, int] | None, str]] = [
-    ([EARLY, LATE], [0.5, 0.99], 0, (0.99, 10), "0.5 stops too early: one right vote is lost"),
-    ([EARLY, LATE], [0.5, 0.99], 1, (0.5, 4), "loss=1 allows one lost vote, and 0.5 is cheaper"),
-    ([EARLY, LATE], [0.99, 0.5], 1, (0.5, 4), "look at every threshold, not only the first good"),
-    ([EARLY], [0.8, 0.5], 0, (0.8, 2), "equally cheap: the higher threshold is the safer choice"),
-    ([EARLY], [0.5, 0.8], 0, (0.8, 2), "equally cheap: the higher threshold is the safer choice"),
-    ([LATE, LUCKY], [0.5, 0.99], 0, (0.5, 4), "count right votes in all: one is lost, one is won"),
-    ([LATE, LATE, LONG], [0.5, 0.99], 2, (0.99, 20), "three right votes are lost, but loss is 2"),
-    ([LATE, LATE, LONG], [0.5, 0.99], 3, (0.5, 6), "three right votes are lost, and loss is 3"),
-    ([SPLIT, EARLY], [0.5, 0.99], 0, (0.5, 4), "compare with the full vote, not with all problems"),
-    ([LATE], [0.5, 0.6], 0, None, "no threshold is acceptable: return None"),
-    ([EARLY], [], 0, None, "there are no thresholds: return None"),
-]
-
-
-def check_cheapest(cheapest: Callable[..., tuple[float, int] | None]) -> None:
-    """Exercise 5."""
-    for pool, thresholds, loss, expected, hint in CHEAPEST:
-        answers = ["".join(s.answer for s in p.samples) for p in pool]
-        case = f"cheapest, samples {answers} (4 is right), thresholds {thresholds}, loss={loss}"
-        result = call(
-            cheapest,
-            pool,
-            thresholds,
-            case=f"{case}: {hint}",
-            loss=loss,
-            returns_none=expected is None,
-        )
-        if expected is not None:
-            assert isinstance(result, tuple) and len(result) == 2, (
-                f"{case}: return (threshold, samples drawn), not {result!r}"
-            )
-        assert result == expected, f"{case}: you return {result}, not {expected}. " + cheapest_hint(
-            result, expected, hint
-        )
-    case = "cheapest without loss, one vote is lost: loss should be 1 if it is not given"
-    result = call(cheapest, [EARLY, LATE], [0.5], case=case)
-    assert result == (0.5, 4), f"{case}; you return {result}"
+    check_seed(probability_ahead_dirichlet)
+    check_draws(probability_ahead_dirichlet)
     print("Exercise 5 is right.")
 
 
-def cheapest_hint(
-    result: tuple[float, int] | None, expected: tuple[float, int] | None, hint: str
-) -> str:
-    """What a wrong choice looks like."""
-    if result is None or expected is None:
-        return hint[0].upper() + hint[1:]
-    if result == expected[::-1]:
-        return "The threshold comes first, the number of samples second"
-    if result[0] == expected[0]:
-        return "The threshold is right, but count the samples drawn, in batches of 2"
-    return hint[0].upper() + hint[1:]
+def dirichlet_hint(votes: Votes, result: float, expected: float, hint: str) -> str:
+    """What a wrong probability looks like, found by making the mistakes ourselves."""
+    if any(count % 1 for count in votes.values()):
+        return hint  # these cases come last, and only rounding fails on them alone
+    counts = np.array(sorted(votes.values(), reverse=True), dtype=float)
+
+    def shares(prior: float) -> np.ndarray:
+        gammas = np.random.default_rng(0).standard_gamma(counts + prior, size=(20_000, len(counts)))
+        return gammas / gammas.sum(axis=1, keepdims=True)
+
+    def ahead(drawn: np.ndarray) -> float:
+        return float((drawn.argmax(axis=1) == 0).mean())
+
+    flat = shares(1)
+    rivals = [float((flat[:, 0] > flat[:, i]).mean()) for i in range(1, len(counts))]
+    mistakes = {
+        "each parameter is count + 1; this looks like the count itself": ahead(shares(1e-9)),
+        "each parameter is count + 1; this looks like count + 0.5": ahead(shares(0.5)),
+        "you compare with the runner-up only, but all rivals take part": (rivals or [1.0])[0],
+        "this looks like the product over single rivals. They are not independent: draw all shares "
+        "together": math.prod(rivals),
+        "the leader needs the largest share, not more than half of all": float(
+            (flat[:, 0] > 0.5).mean()
+        ),
+        "the leader needs the largest share, not more than the average share": float(
+            (flat[:, 0] > 1 / len(counts)).mean()
+        ),
+        "this is the leader's share of the votes; draw shares at random": counts[0] / counts.sum(),
+    }
+    off = {text: abs(value - result) for text, value in mistakes.items()}
+    likely = [t for t in off if off[t] < 0.02 and abs(mistakes[t] - expected) > 0.02]
+    return min(likely, key=off.get, default=hint)
 
 
-# --- 6. Knowing when not to answer ----------------------------------------------------------------
-
-UNSURE = problem(*"3453")  # agreement 2 of 4, wrong
-SURE = problem(*"4443")  # 3 of 4, right
-HALF = problem(*"4435")  # 2 of 4, right
-FOOLED = problem(*"33334")  # 4 of 5, wrong
-SMALL = problem("4", "4")  # 2 of 2, right
-SILENT = problem("4", None, None, None)  # 1 of 4, right
-EMPTY = problem(None, None)  # nothing to vote for
-
-SELECTIVE: list[tuple[Pool, float, float, str]] = [
-    ([UNSURE, SURE, HALF], 1.0, 2 / 3, "all three are answered, and two votes are right"),
-    ([UNSURE, SURE, HALF], 1 / 3, 1.0, "one is answered: the one with three equal answers"),
-    ([UNSURE, SURE, HALF], 0.01, 1.0, "answer at least one problem"),
-    ([UNSURE, SURE, HALF], 0.6, 0.5, "0.6 times 3 is 1.8, so 2 are answered; the two others tie, "
-     "and the one that comes first in the pool is taken"),
-    ([HALF, SURE, UNSURE], 0.6, 1.0, "0.6 times 3 is 1.8, so 2 are answered; the two others tie, "
-     "and the one that comes first in the pool is taken"),
-    ([UNSURE, SURE, HALF], 0.45, 1.0, "0.45 times 3 is 1.35, which rounds to 1"),
-    ([SURE, FOOLED], 0.5, 0.0, "4 of 5 samples agree in one problem, 3 of 4 in the other"),
-    ([problem(*"33333344"), SMALL, FOOLED], 1 / 3, 1.0, "agreement is a share: 2 of 2 is the most"),
-    ([problem(*"3334444"), FOOLED, SMALL], 2 / 3, 0.5, "agreement is a share: 2 of 2, 4 of 5, 4 of "
-     "7. It does not look at which answer is right"),
-    ([SILENT, problem("3", "3", "3", "4")], 0.5, 0.0, "a sample without an answer agrees with no "
-     "other: 1 of 4 is less than 3 of 4"),
-    ([EMPTY, SURE], 0.5, 1.0, "None is not an answer: nothing agrees in a problem without answers"),
-    ([EMPTY, SURE], 1.0, 0.5, "a vote without any answer is wrong, but it counts as a problem"),
-    ([problem(*"44356"), problem(*"43434")], 0.5, 1.0, "the share of the leader counts"),
-]  # fmt: skip
-
-
-def check_selective_accuracy(selective_accuracy: Callable[[Pool, float], float]) -> None:
-    """Exercise 6."""
-    for pool, coverage, expected, hint in SELECTIVE:
-        answers = [[s.answer for s in p.samples] for p in pool]
-        case = f"selective_accuracy, samples {answers} (4 is right), coverage {coverage:.2f}"
-        result = check_number(call(selective_accuracy, pool, coverage, case=case), case)
-        assert close(result, expected), (
-            f"{case}: you return {result:.3f}, not {expected:.3f}: {hint}"
-        )
-    check_is_blind(selective_accuracy)
-    print("Exercise 6 is right.")
-
-
-def check_is_blind(selective_accuracy: Callable[[Pool, float], float]) -> None:
-    """Raise AssertionError if the choice of problems depends on which samples are right."""
-    pool = [problem(*"43333"), problem(*"44433"), problem(*"55554")]
-    case = "selective_accuracy of problems with agreement 4, 3 and 4 of 5, coverage 0.67"
-    result = check_number(call(selective_accuracy, pool, 0.67, case=case), case)
-    assert close(result, 0.0), (
-        f"{case}: the most certain two are both wrong, so 0 is right, not {result:.3f}. Agreement "
-        "must not look at which samples are right"
-    )
-
-
-# --- 7. Beat agreement ----------------------------------------------------------------------------
-
-SAMPLES = [
-    [sample("4", 10, -1.0), sample("4", 12, -2.0), sample("3", 15, -9.0)],
-    [sample("7", 20, -3.0), sample("8", 22, -4.0), sample("9", 25, -5.0)],
-    [sample(None, 700, -90.0), sample("4", 12, -2.0)],
-    [sample(None, 700, -90.0), sample(None, 700, -80.0)],
-    [sample("5", 12, -2.0)],
-]
-
-
-def check_trust(trust: Callable[[list[Sample]], float]) -> None:
-    """Exercise 7: the rules of the game. How good the measure is, the notebook prints."""
+def check_seed(probability_ahead_dirichlet: Callable[..., float]) -> None:
+    """Raise AssertionError unless the seed, and nothing else, decides the result."""
+    votes = {"7": 3, "8": 2, "9": 2}
+    case = f"probability_ahead_dirichlet({votes}, draws=500, seed=...)"
     results = []
-    for samples in SAMPLES:
-        answers = [s.answer for s in samples]
-        case = f"trust(samples with the answers {answers})"
-        state = random.getstate()
-        result = check_number(call(trust, samples, case=case), case)
-        again = check_number(call(trust, samples, case=case), case)
-        random.setstate(state)
-        assert result == again, f"{case} returned {result}, then {again}: it must not be random"
-        opposite = [replace(s, is_right=not s.is_right) for s in samples]
-        blind = check_number(call(trust, opposite, case=case), case)
-        assert blind == result, (
-            f"{case} depends on `is_right`, which nobody knows when a question is answered"
+    for seed in range(6):
+        first, second = (
+            call(probability_ahead_dirichlet, votes, case=case, draws=500, seed=seed)
+            for _ in range(2)
         )
-        results.append(result)
-    assert len(set(results)) > 1, "trust returns the same number for all problems: it sorts nothing"
-    assert results[0] > results[3], (
-        "two of three samples agree in one problem, and no sample has an answer in another: the "
-        "first deserves more trust"
-    )
-    print("Exercise 7 follows the rules.")
+        assert first == second, (
+            f"{case}: two calls with seed={seed} gave {first} and {second}; use seed"
+        )
+        results.append(first)
+    assert len(set(results)) > 1, f"{case}: six seeds gave the same {results[0]}; use seed"
+    case = f"probability_ahead_dirichlet({votes}) without draws and seed"
+    first, second = (call(probability_ahead_dirichlet, votes, case=case) for _ in range(2))
+    assert first == second, f"{case}: two calls gave {first} and {second}; the default seed is 0"
+
+
+def check_draws(probability_ahead_dirichlet: Callable[..., float]) -> None:
+    """Raise AssertionError unless `draws` is the number of draws."""
+    two, three = {"7": 3, "8": 2}, {"7": 3, "8": 2, "9": 2}
+    cases = [(three, 7, seed) for seed in range(6)] + [(three, 1009, 0), (two, 7, 0)]
+    for votes, draws, seed in cases:
+        case = f"probability_ahead_dirichlet({votes}, draws={draws}, seed={seed})"
+        wins = draws * check_number(
+            call(probability_ahead_dirichlet, votes, case=case, draws=draws, seed=seed), case
+        )
+        assert abs(wins - round(wins)) < 1e-6, (
+            f"{case} returned {wins / draws:.4f}, which is not a multiple of 1/{draws}: use "
+            "exactly `draws` draws and divide by their number"
+        )

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from statistics import fmean
 
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 from torch import Tensor
 
-from ch02_self_consistency.rules import mean_and_half, passes, share_of_leader
+from ch02_self_consistency.rules import (
+    mean_and_half,
+    passes,
+    share_of_leader,
+    vote_accuracy,
+    vote_credit,
+)
 from shared.decoder.sampler import keep_min_p, keep_top_k, keep_top_p
 from shared.evaluation.plots import accuracy_axis
-from shared.evaluation.pool import PooledProblem, accuracy_at, is_right_answer, majority
-from shared.grading.voting import most_frequent
+from shared.evaluation.pool import PooledProblem
 
 COLORS = {
     "greedy": "#7f7f7f",
@@ -25,6 +30,7 @@ COLORS = {
     "right": "#2ca02c",
     "wrong": "#d62728",
     "adaptive": "#e377c2",
+    "tie": "#bcbd22",
 }
 
 
@@ -45,7 +51,7 @@ def plot_accuracy_against_n(
     sizes = sizes_of(pool)
     chances = [passes(pool, k) for k in sizes]
     plot_line(axes, sizes, chances, "any right (pass@n)", COLORS["ceiling"], linestyle="--")
-    lists = [accuracy_at(pool, majority, n) for n in sizes]
+    lists = [vote_accuracy(pool, n) for n in sizes]
     plot_line(axes, sizes, lists, "majority of n", COLORS["majority"])
     name_line(axes, sizes[-1], fmean(chances[-1]), "any right (pass@n)", "#777777")
     name_line(axes, sizes[-1], fmean(lists[-1]), "majority of n", COLORS["majority"])
@@ -72,17 +78,20 @@ def sizes_of(pool: list[PooledProblem]) -> list[int]:
     return [n for n in (1, 2, 4, 8, 16) if n <= len(pool[0].samples)]
 
 
-def plot_toy_votes(axes: Axes, right: float = 0.4, repeats: int = 1000) -> None:
-    """Plot how often a vote is right if `right` of the samples are, for 1, 2, 5 and 20 wrong
-    answers that are equally likely."""
+def toy_vote(n: int, wrong: int, right: float = 0.4, repeats: int = 50_000) -> float:
+    """How often a vote of n is right if a sample is right with probability `right` and otherwise
+    ends at one of `wrong` wrong answers, all equally likely. Chance breaks ties."""
+    weights = [right] + [(1 - right) / wrong] * wrong
+    votes = np.random.default_rng(0).multinomial(n, weights, size=repeats)  # column 0: right
+    leads = votes == votes.max(axis=1, keepdims=True)
+    return float((leads[:, 0] / leads.sum(axis=1)).mean())
+
+
+def plot_toy_votes(axes: Axes) -> None:
+    """Plot how often a toy vote is right, for 1, 2, 5 and 20 wrong answers."""
     sizes = (1, 2, 4, 8, 16, 32)
-    rng = random.Random(0)
     for wrong, shade in ((1, 0.35), (2, 0.5), (5, 0.75), (20, 1.0)):
-        weights = [right] + [(1 - right) / wrong] * wrong
-        shares = []
-        for n in sizes:
-            draws = (rng.choices(range(wrong + 1), weights, k=n) for _ in range(repeats))
-            shares.append(fmean(most_frequent(list(map(str, d))) == "0" for d in draws))
+        shares = [toy_vote(n, wrong) for n in sizes]
         axes.plot(sizes, shares, "o-", color=COLORS["majority"], alpha=shade)
         name = f"{wrong} wrong answer{'s' if wrong > 1 else ''}"
         up = {5: -7, 20: -1}.get(wrong, 0)
@@ -129,45 +138,50 @@ def plot_stopping(
 
     Both map a size or a threshold to (accuracy, tokens) of each problem.
     """
-    runs = ((fixed, "majority", "fixed vote"), (adaptive, "adaptive", "adaptive"))
-    for results, color, name in runs:
+    for results, color in ((fixed, "majority"), (adaptive, "adaptive")):
         points = [(fmean(tokens), fmean(shares)) for shares, tokens in results.values()]
-        axes.plot(*zip(*points), "o-", color=COLORS[color], label=name)
+        axes.plot(*zip(*points), "o-", color=COLORS[color])
         below = color == "majority"
-        for key, point in zip(results, points):
+        for i, (key, point) in enumerate(zip(results, points)):
             axes.annotate(
-                f"n = {key}" if below else f"{key:g}",
+                f"vote of {key}" if below else f"P ≥ {key:g}",
                 point,
-                xytext=(5, -12) if below else (-4, 7),
+                xytext=(6, -11) if below else (0, 20 if i % 2 else 8),  # neighbours do not overlap
                 textcoords="offset points",
-                ha="left" if below else "right",
+                ha="left" if below else "center",
                 fontsize=9,
                 color=COLORS[color],
             )
+    axes.margins(x=0.2, y=0.2)  # room for the labels
     axes.set(xlabel="generated tokens per problem", xlim=(0, None), ylabel="accuracy")
-    axes.set_title("Stopping early; labels: threshold (adaptive) or size (fixed)")
-    axes.margins(y=0.12)
+    axes.set_title("Stopping early against votes of a fixed size")
     axes.yaxis.set_major_locator(MultipleLocator(0.05))
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
-    axes.legend(loc="lower right")
 
 
 def plot_agreement(pool: list[PooledProblem], axes: Axes) -> None:
-    """Plot how many votes are right and wrong, by the share of samples that agree."""
+    """Plot how many votes are right, tied with the right answer among the leaders, and wrong, by
+    the share of samples that agree."""
     edges = (0.0, 0.2, 0.4, 0.6, 0.8)
-    right, wrong = [0] * len(edges), [0] * len(edges)
+    counts = {"right": [0] * len(edges), "tie": [0] * len(edges), "wrong": [0] * len(edges)}
     for problem in pool:
         share = share_of_leader(problem.samples)
         place = max(i for i, edge in enumerate(edges) if share >= edge)
-        is_right = is_right_answer(majority(problem.samples), problem)
-        (right if is_right else wrong)[place] += 1
-    axes.bar(range(len(edges)), right, color=COLORS["right"], label="vote right")
-    axes.bar(range(len(edges)), wrong, bottom=right, color=COLORS["wrong"], label="vote wrong")
+        credit = vote_credit(problem.samples, problem)
+        counts["right" if credit == 1 else "tie" if credit else "wrong"][place] += 1
+    bottom = [0] * len(edges)
+    labels = {"right": "right", "tie": "tie with the right answer", "wrong": "wrong"}
+    for name, label in labels.items():
+        bars = axes.bar(range(len(edges)), counts[name], bottom=bottom, color=COLORS[name])
+        bars.set_label(label)
+        texts = [str(count) if count else "" for count in counts[name]]
+        axes.bar_label(bars, texts, label_type="center", color="white", fontsize=10)
+        bottom = [low + count for low, count in zip(bottom, counts[name])]
     names = [f"{edge:.0%} to {edge + 0.2:.0%}" for edge in edges]
     axes.set_xticks(range(len(edges)), names)
     axes.set(xlabel="share of the samples that agree with the vote", ylabel="problems")
     axes.grid(axis="x", visible=False)
-    axes.legend()
+    axes.legend(loc="upper right")
 
 
 def plot_filters(logits: Tensor, names: list[str], title: str, axes: Axes) -> None:

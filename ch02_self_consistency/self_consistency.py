@@ -96,8 +96,8 @@ def weighted_self_consistency(
     return Solution(winner(votes), completions, output.cost, scores, [{"votes": votes}])
 
 
-def leader_stays(votes: dict[str, float]) -> float:
-    """The probability that the leading answer is truly more frequent than the runner-up.
+def probability_ahead(votes: dict[str, float]) -> float:
+    """The probability that the model truly prefers the leading answer to the runner-up.
 
     With a flat prior, the posterior of the leader's share of the two is Beta(first + 1,
     second + 1). Returns its mass above one half (Aggarwal 2023). For whole numbers of votes this
@@ -117,7 +117,8 @@ def adaptive_consistency(
     batch: int = 4,
     threshold: float = 0.95,
 ) -> Solution:
-    """Sample `batch` at a time, at most n, until the leader is likely to stay (Aggarwal 2023).
+    """Sample `batch` at a time, at most n, until the leader is truly ahead with the probability
+    `threshold` (Aggarwal 2023).
 
     Asking again with the same seed would return the same samples, so each round has its own seed.
     The first round draws the first samples of `self_consistency`.
@@ -131,8 +132,8 @@ def adaptive_consistency(
         completions += output.completions
         cost += output.cost
         votes = count_votes([final_answer(completion) for completion in completions])
-        trace.append({"votes": votes, "leader_stays": leader_stays(votes)})
-        if trace[-1]["leader_stays"] >= threshold:
+        trace.append({"votes": votes, "probability_ahead": probability_ahead(votes)})
+        if trace[-1]["probability_ahead"] >= threshold:
             break
     return Solution(winner(votes), completions, cost, trace=trace)
 
@@ -168,7 +169,7 @@ def parse_args() -> argparse.Namespace:
     methods = ["majority", "weighted", "adaptive", "universal"]
     add("--method", choices=methods, default="majority", help="how the answer is chosen")
     add("--weight", choices=WEIGHTS, default=WEIGHTS[0], help="weighted: the weight of a vote")
-    add("--threshold", type=float, default=0.95, help="adaptive: how sure to be before stopping")
+    add("--threshold", type=float, default=0.95, help="adaptive: stop at this probability")
     add("--batch", type=int, default=4, help="adaptive: samples per round")
     parser.set_defaults(n=16, max_tokens=SAMPLING.max_tokens)
     return parser.parse_args()

@@ -21,33 +21,31 @@ import matplotlib.pyplot as plt
 from ch02_self_consistency.figures import plot_accuracy_against_n
 from ch02_self_consistency.rules import (
     adaptive_votes,
-    answers_of,
     by_certainty,
     by_confidence,
     by_probability,
+    fixed_votes,
     mean_and_half,
     passes,
-    stopped_votes,
+    vote_accuracy,
 )
 from ch02_self_consistency.self_consistency import SAMPLING, self_consistency
+from ch02_self_consistency.tables import greedy_table, rules_table, stopping_table
 from shared.errors import setting_up
 from shared.evaluation.cli import add_common_flags, evaluate_from_flags, friendly_errors
-from shared.evaluation.evaluation import Evaluation, compare, load_evaluation
+from shared.evaluation.evaluation import Evaluation, load_evaluation
 from shared.evaluation.plots import save_figure, use_style
 from shared.evaluation.pool import (
     PooledProblem,
-    Sample,
     accuracy_at,
-    majority,
     sample_pool,
     to_pool,
 )
-from shared.evaluation.results import markdown_table, save_result, with_interval, write_page
-from shared.grading.voting import count_votes
+from shared.evaluation.results import save_result, write_page
 
 CHAPTER = Path(__file__).parent
 SIZES = (4, 8, 16)
-THRESHOLDS = (0.5, 0.8, 0.9, 0.95, 0.99)
+THRESHOLDS = (0.8, 0.9, 0.95, 0.99)
 RULES = {
     "by probability": by_probability,
     "by probability per token": partial(by_probability, per_token=True),
@@ -60,35 +58,39 @@ RULES = {
 
 
 def compare_with_greedy(vote: Evaluation, greedy: Evaluation) -> list[dict]:
-    """A row for greedy decoding, and one for the vote with the paired difference."""
-    gain = compare(vote, greedy)
-    first, second = greedy.row("greedy chain of thought"), vote.row(f"majority of {samples(vote)}")
-    paired = {"gain": gain.difference, "gain_low": gain.low, "gain_high": gain.high}
-    return [first, second | paired]
+    """A row for greedy decoding, one for the vote, and one for their paired difference.
+
+    Raises ValueError unless both have the same problems in the same order.
+    """
+    if [r.question for r in vote.records] != [r.question for r in greedy.records]:
+        raise ValueError("only evaluations on the same problems can be compared")
+    n = len(vote.records[0].completions)
+    right = [float(record.correct) for record in greedy.records]
+    shares = vote_accuracy(to_pool(vote), n)
+    rows = [
+        interval_row("greedy chain of thought", 1, right) | {"tokens": tokens_of(greedy)},
+        interval_row(f"majority of {n}", n, shares) | {"tokens": tokens_of(vote)},
+    ]
+    gains = [share - other for share, other in zip(shares, right)]
+    return [*rows, interval_row("majority minus greedy", n, gains)]
 
 
-def samples(evaluation: Evaluation) -> int:
-    """The number of samples per problem."""
-    return len(evaluation.records[0].completions)
+def tokens_of(evaluation: Evaluation) -> float:
+    """The generated tokens per problem."""
+    return evaluation.cost.generated_tokens / len(evaluation.records)
 
 
 def compare_rules(pool: list[PooledProblem]) -> list[dict]:
     """For each number of samples: the majority, pass@k, and each rule's difference to the vote."""
     rows = []
     for n in (size for size in SIZES if size <= len(pool[0].samples)):
-        vote = accuracy_at(pool, majority, n)
+        vote = vote_accuracy(pool, n)
         rows.append(interval_row("majority", n, vote))
         for name, rule in RULES.items():
             differences = [a - b for a, b in zip(accuracy_at(pool, rule, n), vote)]
             rows.append(interval_row(f"{name}, minus majority", n, differences))
         rows.append(interval_row("pass@k, the ceiling", n, passes(pool, n)))
     return rows
-
-
-def is_tied(samples: list[Sample]) -> bool:
-    """Whether two answers or more share the most votes of these samples."""
-    votes = list(count_votes(answers_of(samples)).values())
-    return votes.count(max(votes, default=0)) > 1
 
 
 def interval_row(name: str, n: int, shares: list[float]) -> dict:
@@ -98,15 +100,13 @@ def interval_row(name: str, n: int, shares: list[float]) -> dict:
 
 
 def compare_stopping(pool: list[PooledProblem]) -> list[dict]:
-    """For each threshold and each smaller fixed vote: the tokens saved and the accuracy lost.
-
-    The loss is against the full vote in the same random orders.
-    """
+    """For each threshold and each smaller fixed vote: the tokens saved and the accuracy lost,
+    against the vote of all samples."""
     n = len(pool[0].samples)
-    runs = {f"sure to {threshold}": adaptive_votes(pool, threshold) for threshold in THRESHOLDS}
+    runs = {f"stop at P >= {bound}": adaptive_votes(pool, bound) for bound in THRESHOLDS}
     for count in (size for size in (4, 8, 10, 12) if size < n):
-        runs[f"fixed vote of {count}"] = stopped_votes(pool, lambda answers, count=count: count)
-    full, all_tokens = runs[f"all {n}"] = stopped_votes(pool, len)
+        runs[f"fixed vote of {count}"] = fixed_votes(pool, count)
+    full, all_tokens = runs[f"all {n}"] = fixed_votes(pool, n)
     rows = []
     for name, (shares, tokens) in runs.items():
         row = interval_row(name, n, [a - b for a, b in zip(shares, full)])
@@ -123,66 +123,13 @@ def section(content: dict) -> str:
     settings = content["settings"]
     intro = (
         f"Split {settings['split']}, temperature {settings['temperature']}, seed "
-        f"{settings['seed']}. Intervals are 95%, differences paired."
+        f"{settings['seed']}. Intervals are 95% (1.96 standard errors), differences paired. A tie "
+        "counts as the share of its leaders that are right. P is the probability that the leader "
+        "is truly ahead (`probability_ahead`)."
     )
     tables = [greedy_table(content["greedy"])] if content["greedy"] else []
-    stopping = stopping_table(content["stopping"], content["rules"], content["ties"])
-    tables += [rules_table(content["rules"]), stopping]
+    tables += [rules_table(content["rules"]), stopping_table(content["stopping"])]
     return "\n\n".join([intro, *tables])
-
-
-def greedy_table(rows: list[dict]) -> str:
-    """The vote compared with greedy decoding."""
-    lines = []
-    for row in rows:
-        line = {"technique": row["name"]}
-        line["accuracy"] = with_interval(row["accuracy"], row["low"], row["high"])
-        line["tokens per problem"] = f"{row['tokens_per_problem']:.0f}"
-        line["minus greedy"] = ""
-        if "gain" in row:
-            gain = row["gain"], row["gain_low"], row["gain_high"]
-            line["minus greedy"] = with_interval(*gain, sign="+")
-        lines.append(line)
-    return markdown_table(lines)
-
-
-def rules_table(rows: list[dict]) -> str:
-    """One row per rule and one column per number of samples."""
-    lines: dict[str, dict] = {}
-    for row in rows:
-        line = lines.setdefault(row["name"], {"on the same samples": row["name"]})
-        sign = "+" if "minus" in row["name"] else ""
-        text = with_interval(row["mean"], row["low"], row["high"], sign=sign)
-        line[f"{row['n']} samples"] = text
-    return markdown_table(list(lines.values()))
-
-
-def stopping_table(stopping: list[dict], rules: list[dict], ties: int) -> str:
-    """What stopping early saves and loses, with a note on the full vote's two accuracies."""
-    (full,) = (row for row in stopping if row["name"].startswith("all "))
-    n = full["n"]
-    (in_order,) = (row for row in rules if row["name"] == "majority" and row["n"] == n)
-    note = (
-        "Stopping early. Each problem's samples are put into ten random orders, the same for every "
-        f"row. The vote of all {n} is right in {full['accuracy']:.3f} here and in "
-        f"{in_order['mean']:.3f} in the table above, on the same samples: {ties} of the problems "
-        "end in a tie, and a tie goes to the answer that comes first, here in a random order, "
-        "above in the order of the run."
-    )
-    table = markdown_table(
-        [
-            {
-                "stop": row["name"],
-                "tokens saved": f"{row['saved']:.0%}",
-                "accuracy": f"{row['accuracy']:.3f}",
-                f"minus all {row['n']}": with_interval(
-                    row["mean"], row["low"], row["high"], sign="+"
-                ),
-            }
-            for row in stopping
-        ]
-    )
-    return f"{note}\n\n{table}"
 
 
 def write_results(chapter: Path) -> Path:
@@ -202,7 +149,6 @@ def study(vote: Evaluation, greedy: Evaluation | None, name: str | None, chapter
     content = {"title": title, "settings": {key: settings[key] for key in shown}}
     content["greedy"] = compare_with_greedy(vote, greedy) if greedy else []
     content |= {"rules": compare_rules(pool), "stopping": compare_stopping(pool)}
-    content["ties"] = sum(is_tied(problem.samples) for problem in pool)
     print(section(content))
     name = name or f"{model}_{problems}".replace(":", "_")
     save_result(chapter, name, content)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from statistics import fmean
 
 from ch03_best_of_n.best_of_n import AGGREGATES, best_answer
 from shared import LLM, Problem, SamplingParams, Solution
@@ -20,6 +21,8 @@ from shared.scores import aggregate_scores, checked
 
 OWN_MEASURES = ("length", "likelihood", "certainty", "judge")  # no second model is needed
 MEASURES = (*OWN_MEASURES, *(f"reward_{aggregate}" for aggregate in AGGREGATES))
+# What is noted as a logarithm: measure -> the name under which a sample has it.
+LOGARITHMS = {"likelihood": "logprob"} | {f"reward_{a}": f"log_reward_{a}" for a in AGGREGATES}
 
 
 def sample_and_measure(
@@ -45,12 +48,11 @@ def score_of(sample: Sample, measure: str) -> float:
     if measure == "length":
         well_formed = sample.finish_reason == "stop" and "\\boxed{" in sample.text
         return well_formed * sample.num_tokens
-    logarithms = {"likelihood": "logprob"} | {f"reward_{a}": f"log_reward_{a}" for a in AGGREGATES}
-    noted = sample.measures.get(logarithms.get(measure, measure))
+    noted = sample.measures.get(LOGARITHMS.get(measure, measure))
     score = checked(noted, f"{measure} of the sample {sample.text[:40]!r}")
     if measure == "likelihood":
         score /= sample.num_tokens
-    return math.exp(score) if measure in logarithms else score
+    return math.exp(score) if measure in LOGARITHMS else score
 
 
 def ranked_by(measure: str, choose: Callable = best_answer) -> Choose:
@@ -68,6 +70,11 @@ def oracle(samples: list[Sample]) -> str | None:
     return next((sample.answer for sample in samples if sample.is_right), None)
 
 
+def one_sample(pool: list[PooledProblem]) -> list[float]:
+    """For each problem the accuracy of one random sample: the share of samples that are right."""
+    return [fmean(sample.is_right for sample in problem.samples) for problem in pool]
+
+
 def auc_within(pool: list[PooledProblem], measure: str) -> float:
     """Probability that a right solution scores above a wrong one of the same problem.
 
@@ -82,3 +89,13 @@ def auc_within(pool: list[PooledProblem], measure: str) -> float:
             won += auc(right, wrong) * len(right) * len(wrong)
             pairs += len(right) * len(wrong)
     return won / pairs if pairs else math.nan
+
+
+def share_right_by_rank(pool: list[PooledProblem], measure: str) -> list[float]:
+    """The share of right samples among those with the highest score of their problem, among those
+    with the second highest, and so on; the earlier of equal scores ranks higher."""
+    ranked = [
+        sorted(problem.samples, key=lambda sample: score_of(sample, measure), reverse=True)
+        for problem in pool
+    ]
+    return [fmean(sample.is_right for sample in at_rank) for at_rank in zip(*ranked)]

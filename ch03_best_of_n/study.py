@@ -4,9 +4,9 @@
     python ch03_best_of_n/study.py --pool shared/pools/qwen2.5-coder-0.5b_gsm_symbolic.jsonl
     python ch03_best_of_n/study.py --tables              # only RESULTS.md, from results/*.json
 
-Prints a table: each scorer, its AUC, its accuracy, and the difference to a majority vote on the
-same samples. Writes it to results/NAME.json, draws results/NAME.png, and makes RESULTS.md from
-all results. A recorded pool has no rewards: only the scorers without a second model are compared.
+Prints a table: each scorer, its AUC, its accuracy, and the differences to a majority vote and to
+one sample. Writes it to results/NAME.json, draws results/NAME.png, and makes RESULTS.md from all
+results. Where a recorded pool has no rewards, only the scorers without a second model are compared.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from pathlib import Path
 from ch03_best_of_n.best_of_n import METHODS, PARAMS
 from ch03_best_of_n.figures import plot_scorers
 from ch03_best_of_n.measures import (
+    LOGARITHMS,
     MEASURES,
     OWN_MEASURES,
     auc_within,
+    one_sample,
     oracle,
     ranked_by,
     sample_and_measure,
@@ -35,48 +37,72 @@ from shared.evaluation.cli import (
     print_result,
 )
 from shared.evaluation.evaluation import Evaluation, load_evaluation
-from shared.evaluation.intervals import paired_bootstrap, wilson_interval
+from shared.evaluation.intervals import paired_bootstrap, paired_difference, wilson_interval
 from shared.evaluation.plots import save_figure, use_style
 from shared.evaluation.pool import PooledProblem, accuracy_at, majority, to_pool
 from shared.evaluation.results import markdown_table, save_result, with_interval, write_page
 
 CHAPTER = Path(__file__).parent
+DIFFERENCES = {"gain": "minus the vote", "over_one": "minus one sample"}
 
 
 def compare_scorers(pool: list[PooledProblem], measures: tuple[str, ...] = MEASURES) -> list[dict]:
-    """One row for each way to choose among all samples of a pool: accuracy with its interval, and
-    the paired difference to the vote on the same samples. `auc` is None where it is undefined."""
-    n, total = len(pool[0].samples), len(pool)
+    """One row for each way to choose among all samples of a pool: accuracy, and the paired
+    differences to the vote (`gain`) and to one sample (`over_one`), each with its 95% interval.
+
+    `auc` is None where it is undefined.
+    """
+    n = len(pool[0].samples)
     ways = {("majority vote", ""): majority, (f"oracle: pass@{n}", ""): oracle}
     for measure in measures:
         ways |= {(measure, method): ranked_by(measure, way) for method, way in METHODS.items()}
+    one = one_sample(pool)
     vote = accuracy_at(pool, majority, n)
-    rows = []
+    accuracy, low, high = paired_difference(one, [0.0] * len(pool))
+    row = {"name": "one sample", "method": "", "auc": None}
+    row |= {"accuracy": accuracy, "low": low, "high": high}
+    rows = [row | against("gain", paired_difference(one, vote)) | against("over_one", (0, 0, 0))]
     for (name, method), choose in ways.items():
         right = accuracy_at(pool, choose, n)
-        low, high = wilson_interval(round(sum(right)), total)
+        low, high = wilson_interval(round(sum(right)), len(pool))
         gain = paired_bootstrap(right, vote)
         quality = auc_within(pool, name) if method else math.nan
         row = {"name": name, "method": method, "auc": None if math.isnan(quality) else quality}
-        row |= {"accuracy": sum(right) / total, "low": low, "high": high}
-        rows.append(row | {"gain": gain.difference, "gain_low": gain.low, "gain_high": gain.high})
+        row |= {"accuracy": sum(right) / len(pool), "low": low, "high": high}
+        row |= against("gain", (gain.difference, gain.low, gain.high))
+        rows.append(row | against("over_one", paired_difference(right, one)))
     return rows
+
+
+def against(name: str, difference: tuple[float, float, float]) -> dict[str, float]:
+    """A difference with its interval, as three entries of a row."""
+    return dict(zip((name, f"{name}_low", f"{name}_high"), difference))
 
 
 # --- Tables ---------------------------------------------------------------------------------------
 
 
 def print_table(rows: list[dict]) -> None:
-    """The comparison as text."""
-    heads = ("scorer", "method", "AUC", "accuracy  95% interval", "against the vote")
-    print("{:<18}{:<10}{:<7}{:<26}{}".format(*heads))
+    """The comparison as text: percent, and differences in points."""
+    heads = ("scorer", "method", "AUC", "accuracy", "minus the vote", "minus one sample")
+    print("{:<15}{:<9}{:<6}{:<21}{:<23}{}".format(*heads))
     for row in rows:
-        quality = "" if row["auc"] is None else f"{row['auc']:.3f}"
+        quality = "" if row["auc"] is None else f"{row['auc']:.2f}"
+        accuracy = in_points(row["accuracy"], row["low"], row["high"])
+        differences = [
+            in_points(row[name], row[f"{name}_low"], row[f"{name}_high"], sign="+")
+            for name in ("gain", "over_one")
+        ]
         print(
-            f"{row['name']:<18}{row['method']:<10}{quality:<7}{row['accuracy']:<10.3f}"
-            f"[{row['low']:.3f}, {row['high']:.3f}]  "
-            f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}]"
+            f"{row['name']:<15}{row['method']:<9}{quality:<6}{accuracy:<21}"
+            f"{differences[0]:<23}{differences[1]}"
         )
+
+
+def in_points(value: float, low: float, high: float, sign: str = "") -> str:
+    """A share or a difference in percent with its interval: `28.0 [20.1, 37.5]`."""
+    value, low, high = (f"{100 * each + 0.0:{sign}.1f}" for each in (value, low, high))
+    return f"{value} [{low}, {high}]"
 
 
 def section(content: dict) -> str:
@@ -86,10 +112,12 @@ def section(content: dict) -> str:
         quality = "" if row["auc"] is None else f"{row['auc']:.3f}"
         line = lines.setdefault(row["name"], {"scorer": row["name"], "AUC": quality})
         method = row["method"] or "best"  # the vote and the oracle choose in one way only
-        gain = with_interval(row["gain"], row["gain_low"], row["gain_high"], sign="+")
         line[method] = with_interval(row["accuracy"], row["low"], row["high"])
-        line[f"{method}, against the vote"] = gain
-    heads = ["scorer", "AUC", *(f"{m}{w}" for m in METHODS for w in ("", ", against the vote"))]
+        for name, what in DIFFERENCES.items():
+            values = (row[name], row[f"{name}_low"], row[f"{name}_high"])
+            line[f"{method}, {what}"] = with_interval(*values, sign="+")
+    columns = ("", *(f", {what}" for what in DIFFERENCES.values()))
+    heads = ["scorer", "AUC", *(f"{method}{column}" for method in METHODS for column in columns)]
     table = markdown_table(
         [{head: line.get(head, "") for head in heads} for line in lines.values()]
     )
@@ -146,7 +174,10 @@ def main() -> None:
         with friendly_errors():
             with setting_up():
                 evaluation = load_evaluation(args.pool)
-            study(evaluation, OWN_MEASURES, args.name or args.pool.stem, args.chapter)
+            completions = [each for record in evaluation.records for each in record.completions]
+            is_rewarded = all(LOGARITHMS["reward_last"] in each for each in completions)
+            measures = MEASURES if is_rewarded else OWN_MEASURES
+            study(evaluation, measures, args.name or args.pool.stem, args.chapter)
         return
     with friendly_errors():
         reward_model, settings = load_reward_model(args)

@@ -20,10 +20,17 @@ from scripts import run_script, start_script
 from wrong_answers.ch03 import RIGHT, WRONG
 
 from ch03_best_of_n import best_of_n as chapter
-from ch03_best_of_n import checks, measures, study
+from ch03_best_of_n import checks, figures, measures, study, tables
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems
 from shared.evaluation.evaluate import evaluate
-from shared.evaluation.pool import PooledProblem, Sample, accuracy_at, majority, to_pool
+from shared.evaluation.pool import (
+    PooledProblem,
+    Sample,
+    accuracy_at,
+    majority,
+    read_pool,
+    to_pool,
+)
 from shared.rewards.interfaces import Scores
 from shared.rewards.judge import judge
 from shared.rewards.process_reward import SEPARATED_SYSTEM, ProcessRewardModel, encode_separated
@@ -304,6 +311,44 @@ def test_a_pool_is_ranked_between_the_vote_and_the_oracle():
     assert measures.oracle([sample("2", 1.0)]) is None
 
 
+def test_ranks_show_what_an_auc_hides():
+    tricky = pooled(sample("1", 5.0), sample("1", 6.0), sample("2", 2.0), sample("2", 9.0))
+    assert measures.auc_within([tricky], "certainty") == pytest.approx(0.5)
+    assert measures.share_right_by_rank([tricky, tricky], "certainty") == [0.0, 1.0, 1.0, 0.0]
+    assert measures.one_sample([tricky]) == [0.5]
+
+
+def test_curves_are_exact_where_there_are_few_draws():
+    pool = [pooled(sample("1", 3.0), sample("2", 1.0), sample("2", 2.0), sample("3", 0.5))]
+    assert figures.accuracy_of_draws(pool, majority, 1) == [0.25]
+    assert figures.accuracy_of_draws(pool, majority, 2) == [0.25]  # a tie goes to the first
+    assert figures.accuracy_of_draws(pool, measures.ranked_by("certainty"), 2) == [0.5]
+    assert figures.accuracy_of_draws(pool, measures.ranked_by("certainty"), 4) == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("heights", "expected"),
+    [
+        ([0.1, 0.5], [0.1, 0.5]),
+        ([0.5, 0.5], [0.475, 0.525]),
+        ([0.2, 0.49, 0.5, 0.51], [0.2, 0.45, 0.5, 0.55]),
+        ([0.40, 0.44, 0.5], [0.395, 0.445, 0.5]),
+        ([], []),
+    ],
+)
+def test_the_names_of_lines_keep_their_distance(heights, expected):
+    assert figures.spread(heights, 0.05) == pytest.approx(expected)
+
+
+def test_the_dev_pool_has_all_scores_and_no_test_problem():
+    pool = read_pool(SCRIPT.with_name("dev_pool.jsonl"))
+    assert len(pool) == 400 and {len(each.samples) for each in pool} == {8}
+    for name in measures.MEASURES:
+        assert all(measures.score_of(s, name) >= 0 for each in pool[:20] for s in each.samples)
+    asked = {problem.question for problem in load_problems("word", limit=400)}
+    assert asked.isdisjoint(each.question for each in pool)
+
+
 def test_the_auc_within_problems_ignores_which_problem_is_easy():
     easy = pooled(sample("1", 8.0), sample("1", 9.0))
     hard = pooled(sample("1", 1.0), sample("2", 2.0), sample("3", 0.5), sample("3", 1.0))
@@ -311,12 +356,42 @@ def test_the_auc_within_problems_ignores_which_problem_is_easy():
     assert math.isnan(measures.auc_within([easy], "certainty"))
 
 
+def test_the_printed_votes_say_what_two_ways_choose(capsys):
+    votes = [sample(a, s) for a, s in (("2", 0.9), ("1", 0.6), ("1", 0.5), (None, 0.95))]
+    tables.print_votes(pooled(*votes), "certainty")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["2", "0.90", "=", "0.90"]
+    assert lines[1].split() == ["1", "right", "1.10", "=", "0.60", "+", "0.50"]
+    assert lines[-2:] == ["best-of-4: 2, weighted vote: 1", ""]
+
+
+def test_the_table_by_right_samples_counts_what_weighting_wins(capsys):
+    def rewarded(answer, reward):
+        return Sample("", answer, answer == "1", 5, "stop", {"log_reward_last": math.log(reward)})
+
+    won = pooled(rewarded("2", 0.1), rewarded("2", 0.2), rewarded("1", 0.9))
+    lost = pooled(rewarded("1", 0.1), rewarded("1", 0.2), rewarded("2", 0.9))
+    tables.print_by_number_right([won, won, lost])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[1:3]] == [
+        ["1", "2", "0%", "100%"],
+        ["2", "1", "100%", "0%"],
+    ]
+    assert lines[3] == "won by weighting: 2 problems; lost: 1"
+    assert [each.samples for each in tables.fooled([won, lost])] == [lost.samples]
+
+
 def test_the_comparison_is_paired_with_the_vote():
     won = pooled(sample("2", 1.0), sample("2", 2.0), sample("1", 3.0))
     lost = pooled(sample("1", 1.0), sample("1", 2.0), sample("2", 3.0))
     rows = study.compare_scorers([won, won, lost, won], ("certainty",))
-    assert [row["name"] for row in rows] == ["majority vote", "oracle: pass@3"] + ["certainty"] * 2
-    vote, ceiling, best, weighted = rows
+    fixed = ["one sample", "majority vote", "oracle: pass@3"]
+    assert [row["name"] for row in rows] == fixed + ["certainty"] * 2
+    one, vote, ceiling, best, weighted = rows
+    assert one["accuracy"] == pytest.approx((3 * 1 / 3 + 2 / 3) / 4)
+    assert one["low"] < one["accuracy"] < one["high"]
+    assert one["gain"] == pytest.approx(one["accuracy"] - 0.25) == -vote["over_one"]
+    assert best["over_one"] == pytest.approx(0.75 - one["accuracy"]) and one["over_one"] == 0
     assert (vote["accuracy"], ceiling["accuracy"], best["accuracy"]) == (0.25, 1.0, 0.75)
     assert (vote["gain"], best["gain"]) == (0.0, 0.5)
     assert best["gain_low"] < 0.5 < best["gain_high"]
@@ -356,7 +431,7 @@ def names(cases: list[tuple]) -> list[str]:
 @pytest.mark.parametrize(("check", "answer"), RIGHT, ids=names(RIGHT))
 def test_right_answers_pass(check, answer, capsys):
     check(answer)
-    assert "is right" in capsys.readouterr().out
+    assert re.search("is right|unseen problems", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(("check", "answer", "message"), WRONG, ids=names(WRONG))
@@ -369,8 +444,8 @@ def test_every_exercise_has_eight_wrong_answers_and_two_right_ones():
     cells = nbformat.read(SCRIPT.with_name("exercises.ipynb"), as_version=4).cells
     called = re.findall(r"checks\.(\w+)\(", "\n".join(cell.source for cell in cells))
     wrong, right = (Counter(check.__name__ for check, *_ in each) for each in (WRONG, RIGHT))
-    assert len(called) == 6
-    for name in called:
+    assert len(called) == 7 and called[-1] == "compare_on_unseen"
+    for name in (*called[:-1], "seven"):  # `seven` is the comparison on a small pool
         assert wrong[name] >= 8 and right[name] >= 2
 
 
@@ -413,13 +488,14 @@ def test_the_study_compares_every_scorer_on_one_pool_and_writes_what_it_prints(t
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert SUMMARY.fullmatch(lines[-1])
-    table = [line for line in lines if re.search(r"[+-]\d\.\d{3} \[", line)]
-    assert [line.split()[0] for line in table[2::2]] == list(measures.MEASURES)
-    accuracies = [float(re.search(r"(\d\.\d{3}) +\[", line)[1]) for line in table]
-    assert max(accuracies) == accuracies[1]  # the oracle
-    assert f"accuracy {accuracies[0]:.3f}" in lines[-1]  # the vote is what the run itself answers
+    table = [line for line in lines if re.search(r"[+-]\d+\.\d \[", line)]
+    assert [line.split()[0] for line in table[3::2]] == list(measures.MEASURES)
     content = json.loads((tmp_path / "results" / "tiny_word.json").read_text("utf-8"))
-    assert [round(row["accuracy"], 3) for row in content["rows"]] == accuracies
+    accuracies = [row["accuracy"] for row in content["rows"]]
+    for line, accuracy in zip(table, accuracies):
+        assert f" {100 * accuracy:.1f} [" in line
+    assert max(accuracies) == accuracies[2]  # the oracle
+    assert f"accuracy {accuracies[1]:.3f}" in lines[-1]  # the vote is what the run itself answers
     assert content["settings"]["reward_weights"] and content["settings"]["num_problems"] == 6
     page = (tmp_path / "RESULTS.md").read_text("utf-8")
     for accuracy in accuracies:

@@ -5,6 +5,7 @@ python -m shared.evaluation.pools_page     # writes them again; the text around 
 
 from __future__ import annotations
 
+import argparse
 import re
 from pathlib import Path
 
@@ -80,6 +81,9 @@ def with_tables(page: str) -> str:
 
 def main() -> None:
     """Write shared/pools/README.md."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     path = POOLS_FOLDER / "README.md"
     path.write_text(with_tables(path.read_text(encoding="utf-8")), encoding="utf-8")
     print(f"wrote {path}")

@@ -5,19 +5,22 @@ Each wrong answer comes with a piece of the message that the check must give.
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
-from statistics import fmean, median
+from statistics import fmean, median, pstdev, stdev
 
 import numpy as np
 
-from ch02_self_consistency import checks
-from ch02_self_consistency.rules import samples_until_sure
-from ch02_self_consistency.self_consistency import leader_stays
-from shared.evaluation.intervals import pass_at_k
+from ch02_self_consistency import checks, pool_checks
+from ch02_self_consistency.rules import samples_until_sure, vote_credit
+from ch02_self_consistency.self_consistency import probability_ahead
+from shared import LLM
+from shared.evaluation.intervals import paired_difference, pass_at_k
 from shared.evaluation.pool import is_right_answer, majority
 from shared.grading.answers import normalize_answer
 from shared.grading.voting import count_votes, winner
@@ -133,7 +136,7 @@ wrong_variants(
         ),
         "at_least_half": (
             lambda votes: [a for a in votes if votes[a] >= sum(votes.values()) / 2],
-            "keep the order",
+            "need not have half",
         ),
         "more_than_one_vote": (
             lambda votes: [a for a in votes if votes[a] == max(votes.values()) and votes[a] > 1],
@@ -152,6 +155,66 @@ wrong_variants(
         "whole_votes": (
             lambda votes: [a for a in votes if votes[a] == int(max(votes.values()))],
             "need not be whole numbers",
+        ),
+    },
+)
+
+
+def rounds_weights(votes):
+    whole = {answer: int(count) for answer, count in votes.items()}
+    most = max(whole.values(), default=0)
+    return [answer for answer, count in whole.items() if count == most]
+
+
+def running_maximum_from_one(votes):
+    found, most = [], 1
+    for answer, count in votes.items():
+        if count > most:
+            found, most = [], count
+        if count == most:
+            found.append(answer)
+    return found
+
+
+wrong_variants(
+    one,
+    {
+        "rounds_weights": (rounds_weights, "do not round"),
+        "nearly_the_most": (
+            lambda votes: [a for a in votes if votes[a] > max(votes.values()) - 0.5],
+            "do not round",
+        ),
+        "running_maximum_from_one": (running_maximum_from_one, "below 1"),
+        "empty_below_half": (
+            lambda votes: [a for a in votes if votes[a] > sum(votes.values()) / 2],
+            "need not have half",
+        ),
+        "pairs": (
+            lambda votes: [(a, votes[a]) for a in with_a_loop(votes)],
+            "one answer has more votes",
+        ),
+        "up_to_the_first_loser": (
+            lambda votes: list(itertools.takewhile(lambda a: a in with_a_loop(votes), votes)),
+            "need not come first",
+        ),
+        "within_a_tenth": (
+            lambda votes: [a for a in votes if votes[a] >= 0.9 * max(votes.values())],
+            "do not round",
+        ),
+        "two_at_most": (lambda votes: with_a_loop(votes)[:2], "three answers"),
+        "sorted_as_numbers": (
+            lambda votes: sorted(with_a_loop(votes), key=float),
+            "keep the order",
+        ),
+        "all_if_one_is_tied": (
+            lambda votes: (
+                list(votes) if len(set(votes.values())) < len(votes) else with_a_loop(votes)
+            ),
+            "both have two votes",
+        ),
+        "more_than_average": (
+            lambda votes: [a for a in votes if votes[a] > sum(votes.values()) / len(votes)],
+            "only as many votes",
         ),
     },
 )
@@ -324,17 +387,246 @@ wrong_variants(
 )
 
 
-# --- 3. plug_in -----------------------------------------------------------------------------------
+def shorter_of_two_leaders(samples):
+    votes = count_votes([s.answer for s in samples])
+    tied = with_a_loop(votes)[:2]
+    lengths = {a: fmean(s.num_tokens for s in samples if s.answer == a) for a in tied}
+    return min(lengths, key=lengths.get, default=None)
 
-three = checks.check_plug_in
+
+def running_average(samples):
+    votes = count_votes([s.answer for s in samples])
+    lengths = {}
+    for s in samples:
+        if s.answer is not None:
+            form = normalize_answer(s.answer)
+            lengths[form] = (lengths.get(form, s.num_tokens) + s.num_tokens) / 2
+    key = lambda a: (votes[a], -lengths[normalize_answer(a)])  # noqa: E731
+    return max(votes, key=key, default=None)
+
+
+def tie_by_text(samples):
+    votes = count_votes([s.answer for s in samples])
+    lengths = {
+        a: fmean(
+            s.num_tokens
+            for s in samples
+            if s.answer is not None and normalize_answer(s.answer) == normalize_answer(a)
+        )
+        for a in votes
+    }
+    return max(votes, key=lambda a: (votes[a], -lengths[a], a), default=None)
+
+
+def drops_ties_of_length(samples):
+    groups = defaultdict(list)
+    for s in samples:
+        if s.answer is not None:
+            groups[normalize_answer(s.answer)].append(s)
+    ranked = {(len(g), -fmean(s.num_tokens for s in g)): g[0].answer for g in groups.values()}
+    return ranked[max(ranked)] if ranked else None
+
+
+wrong_variants(
+    two,
+    {
+        "two_leaders_only": (shorter_of_two_leaders, "three answers are tied"),
+        "whole_means": (
+            lambda samples: by_length(samples, statistic=lambda n: sum(n) // len(n)),
+            "without rounding",
+        ),
+        "running_average": (running_average, "add all lengths"),
+        "commas_only": (
+            lambda samples: by_length(samples, form=lambda a: a.replace(",", "")),
+            "compare normal forms",
+        ),
+        "middle_of_the_range": (
+            lambda samples: by_length(samples, statistic=lambda n: (min(n) + max(n)) / 2),
+            "add all lengths",
+        ),
+        "right_ones_first": (
+            lambda samples: by_length(
+                [replace(s, num_tokens=s.num_tokens - s.is_right / 1000) for s in samples]
+            ),
+            "the answer seen first wins",
+        ),
+        "equal_lengths_by_text": (tie_by_text, "the answer seen first wins"),
+        "equal_lengths_overwrite": (drops_ties_of_length, "the answer seen first wins"),
+        "characters": (
+            lambda samples: by_length(
+                [replace(s, num_tokens=len(s.text)) for s in samples],
+            ),
+            "samples of 4 are shorter",
+        ),
+        "the_last_spelling": (
+            lambda samples: (
+                (found := by_length(samples))
+                and [
+                    s
+                    for s in samples
+                    if s.answer and normalize_answer(s.answer) == normalize_answer(found)
+                ][-1].answer
+            ),
+            "Return its first spelling",
+        ),
+        "mean_over_all_none_as_zero": (
+            lambda samples: by_length(
+                samples, statistic=lambda n: sum(n) / len(samples) if len(n) < 3 else median(n)
+            ),
+            "not medians",
+        ),
+        "the_sample": (
+            lambda samples: min(samples, key=lambda s: s.num_tokens, default=None),
+            "return an answer",
+        ),
+    },
+)
+
+
+# --- 3. paired_interval ---------------------------------------------------------------------------
+
+three = checks.check_paired_interval
+
+
+def interval(a, b, *, spread=stdev, times=1.96, root=math.sqrt, mean=fmean):
+    """The right answer with the default options; the options make mistakes."""
+    differences = [x - y for x, y in zip(a, b)]
+    middle = mean(differences)
+    half = times * spread(differences) / root(len(differences))
+    return middle, middle - half, middle + half
 
 
 @right(three)
+def with_statistics(a, b):
+    return interval(a, b)
+
+
+@right(three)
+def with_arrays(a, b):
+    differences = np.array(a, dtype=float) - np.array(b, dtype=float)
+    half = 1.96 * differences.std(ddof=1) / np.sqrt(len(differences))
+    return differences.mean(), differences.mean() - half, differences.mean() + half
+
+
+@right(three)
+def with_sums_and_the_exact_quantile(a, b):
+    n, total, squares = len(a), 0.0, 0.0
+    for x, y in zip(a, b):
+        total += x - y
+        squares += (x - y) ** 2
+    variance = max(0.0, (squares - total * total / n) / (n - 1))
+    half = 1.959964 * (variance / n) ** 0.5
+    return [total / n, total / n - half, total / n + half]
+
+
+def unpaired(a, b):
+    half = 1.96 * math.sqrt((stdev(a) ** 2 + stdev(b) ** 2) / len(a))
+    gain = fmean(a) - fmean(b)
+    return gain, gain - half, gain + half
+
+
+def added_half_widths(a, b):
+    half = 1.96 * (stdev(a) + stdev(b)) / math.sqrt(len(a))
+    gain = fmean(a) - fmean(b)
+    return gain, gain - half, gain + half
+
+
+def binomial(a, b):
+    gain = fmean(a) - fmean(b)
+    half = 1.96 * math.sqrt(abs(gain) * (1 - abs(gain)) / len(a))
+    return gain, gain - half, gain + half
+
+
+def only_where_they_differ(a, b):
+    pairs = [(x, y) for x, y in zip(a, b) if x != y]
+    if len(pairs) < 2:
+        return 0.0, 0.0, 0.0
+    return interval(*zip(*pairs))
+
+
+def no_return_of_interval(a, b):
+    interval(a, b)
+
+
+def clipped(a, b):
+    mean, low, high = interval(a, b)
+    return mean, max(low, -1.0), min(high, 1.0)
+
+
+wrong_variants(
+    three,
+    {
+        "no_return_of_interval": (no_return_of_interval, "Is a `return` missing"),
+        "unpaired": (unpaired, "different problems"),
+        "added_half_widths": (added_half_widths, "the differences are"),
+        "binomial": (binomial, "the differences are"),
+        "b_minus_a": (lambda a, b: interval(b, a), "a minus b"),
+        "absolute_differences": (
+            lambda a, b: interval([abs(x - y) for x, y in zip(a, b)], [0] * len(a)),
+            "a minus b",
+        ),
+        "population_spread": (lambda a, b: interval(a, b, spread=pstdev), "divide by n - 1"),
+        "no_square_root": (lambda a, b: interval(a, b, root=lambda n: n), "not by n"),
+        "no_division": (lambda a, b: interval(a, b, root=lambda n: 1), "square root of n"),
+        "n_minus_1_again": (
+            lambda a, b: interval(a, b, root=lambda n: math.sqrt(n - 1)),
+            "the differences are",
+        ),
+        "two_errors": (lambda a, b: interval(a, b, times=2), "not 2"),
+        "one_error": (lambda a, b: interval(a, b, times=1), "1.96 standard errors"),
+        "ninety_percent": (lambda a, b: interval(a, b, times=1.645), "the differences are"),
+        "one_spread": (
+            lambda a, b: interval(a, b, times=1, root=lambda n: 1),
+            "one standard deviation",
+        ),
+        "whole_width": (lambda a, b: interval(a, b, times=1.96 / 2), "the differences are"),
+        "high_before_low": (
+            lambda a, b: (interval(a, b)[0], interval(a, b)[2], interval(a, b)[1]),
+            "low is the mean minus",
+        ),
+        "low_and_high": (lambda a, b: interval(a, b)[1:], "return three numbers"),
+        "mean_and_half": (
+            lambda a, b: (interval(a, b)[0], interval(a, b)[2] - interval(a, b)[0]),
+            "return three numbers",
+        ),
+        "half_width_only": (
+            lambda a, b: interval(a, b)[2] - interval(a, b)[0],
+            "return three numbers",
+        ),
+        "of_a_alone": (lambda a, b: interval(a, [0] * len(a)), "a minus b"),
+        "clipped": (clipped, "do not cut it"),
+        "rounded": (lambda a, b: tuple(round(x, 2) for x in interval(a, b)), "returned"),
+        "as_text": (
+            lambda a, b: tuple(f"{x:.3f}" for x in interval(a, b)),
+            "finite number",
+        ),
+        "wins_minus_losses": (
+            lambda a, b: interval([x > y for x, y in zip(a, b)], [y > x for x, y in zip(a, b)]),
+            "a minus b",
+        ),
+        "only_where_they_differ": (only_where_they_differ, "over all problems"),
+        "median_difference": (lambda a, b: interval(a, b, mean=median), "over all problems"),
+        "bootstrap": (
+            lambda a, b: tuple(
+                float(x) for x in (np.mean(np.subtract(a, b)), *paired_difference(a, b)[1:])
+            ),
+            "of their standard errors",
+        ),
+    },
+)
+
+
+# --- 4. plug_in -----------------------------------------------------------------------------------
+
+four = checks.check_plug_in
+
+
+@right(four)
 def as_a_formula(n, c, k):
     return 1 - (1 - c / n) ** k
 
 
-@right(three)
+@right(four)
 def by_repeated_multiplication(n, c, k):
     all_fail = 1.0
     for _ in range(k):
@@ -342,24 +634,24 @@ def by_repeated_multiplication(n, c, k):
     return 1 - all_fail
 
 
-@right(three)
+@right(four)
 def with_a_fraction(n, c, k):
     return float(1 - (1 - Fraction(c, n)) ** k)
 
 
-@right(three)
+@right(four)
 def by_first_success(n, c, k):
     p = c / n
     return sum(p * (1 - p) ** i for i in range(k))
 
 
-@wrong(three, "Is a `return` missing")
+@wrong(four, "Is a `return` missing")
 def computes_only(n, c, k):
     1 - (1 - c / n) ** k
 
 
 wrong_variants(
-    three,
+    four,
     {
         "unbiased": (
             lambda n, c, k: pass_at_k(n, c, k) if k <= n else 1.0,
@@ -372,7 +664,7 @@ wrong_variants(
         "exponent_n": (lambda n, c, k: 1 - (1 - c / n) ** n, "The exponent is k"),
         "floor_division": (lambda n, c, k: 1 - (1 - c // n) ** k, "both fail"),
         "not_all_right": (lambda n, c, k: 1 - (c / n) ** k, "not all k samples are right"),
-        "share_of_k": (lambda n, c, k: 1 - (1 - c / k) ** k, "both fail"),
+        "share_of_k": (lambda n, c, k: 1 - (1 - c / k) ** k, "all of them can fail"),
         "swapped": (lambda n, c, k: 1 - (1 - k / n) ** c, "plug_in"),
         "one_less": (lambda n, c, k: 1 - (1 - c / n) ** (k - 1), "both fail"),
         "percent": (lambda n, c, k: 100 * (1 - (1 - c / n) ** k), "both fail"),
@@ -383,9 +675,36 @@ wrong_variants(
 )
 
 
-# --- 4. leader_stays_dirichlet --------------------------------------------------------------------
+wrong_variants(
+    four,
+    {
+        "rounded_share": (lambda n, c, k: 1 - (1 - round(c / n, 2)) ** k, "do not round"),
+        "sure_if_few_fail": (
+            lambda n, c, k: 1.0 if n - c < k else 1 - (1 - c / n) ** k,
+            "all of them can fail",
+        ),
+        "falls_from_draw_to_draw": (
+            lambda n, c, k: 1 - math.prod(max(0, n - c - i) / (n - i) for i in range(min(k, n))),
+            "unbiased estimator",
+        ),
+        "one_more": (lambda n, c, k: 1 - (1 - c / n) ** (k + 1), "both fail"),
+        "exactly_one": (
+            lambda n, c, k: k * (c / n) * (1 - c / n) ** (k - 1),
+            "both fail",
+        ),
+        "whole_percent": (lambda n, c, k: round(100 * (1 - (1 - c / n) ** k)) / 100, "plug_in"),
+        "zero_unless_majority": (
+            lambda n, c, k: (1 - (1 - c / n) ** k) if 2 * c > n else c / n,
+            "both fail",
+        ),
+        "halves": (lambda n, c, k: 1 - 0.5**k if c else 0.0, "both fail"),
+    },
+)
 
-four = checks.check_leader_stays_dirichlet
+
+# --- 5. probability_ahead_dirichlet ---------------------------------------------------------------
+
+five = checks.check_probability_ahead_dirichlet
 
 
 def dirichlet(
@@ -410,12 +729,12 @@ def dirichlet(
     return wins / draws if divide else wins
 
 
-@right(four)
+@right(five)
 def with_gammas(votes, draws=4000, seed=0):
     return dirichlet(votes, draws, seed)
 
 
-@right(four)
+@right(five)
 def with_numpy(votes, draws=4000, seed=0):
     counts = list(votes.values())
     leader = counts.index(max(counts))
@@ -423,7 +742,7 @@ def with_numpy(votes, draws=4000, seed=0):
     return float((shares.argmax(axis=1) == leader).mean())
 
 
-@right(four)
+@right(five)
 def with_normalized_shares(votes, draws=4000, seed=0):
     rng, leader = random.Random(seed), max(votes, key=votes.get)
     wins = []
@@ -434,63 +753,63 @@ def with_normalized_shares(votes, draws=4000, seed=0):
     return sum(wins) / len(wins)
 
 
-@wrong(four, "Is a `return` missing")
+@wrong(five, "Is a `return` missing")
 def only_simulates(votes, draws=4000, seed=0):
     dirichlet(votes, draws, seed)
 
 
-@wrong(four, "global random numbers")
+@wrong(five, "global random numbers")
 def seeds_the_global_generator(votes, draws=4000, seed=0):
     random.seed(seed)
     return dirichlet(votes, draws, seed, rng=random)
 
 
-@wrong(four, "use seed")
+@wrong(five, "use seed")
 def has_a_seed_of_its_own(votes, draws=4000, seed=0):
     return dirichlet(votes, draws, 0)
 
 
-@wrong(four, "use seed")
+@wrong(five, "use seed")
 def has_no_seed(votes, draws=4000, seed=0):
     return dirichlet(votes, draws, None)
 
 
-@wrong(four, "exactly `draws` draws")
+@wrong(five, "exactly `draws` draws")
 def ignores_draws(votes, draws=4000, seed=0):
     return dirichlet(votes, 4000, seed)
 
 
-@wrong(four, "exactly `draws` draws")
+@wrong(five, "exactly `draws` draws")
 def draws_one_more(votes, draws=4000, seed=0):
     return dirichlet(votes, draws + 1, seed)
 
 
-@wrong(four, "all rivals take part")
+@wrong(five, "all rivals take part")
 def is_the_beta(votes, draws=4000, seed=0):
-    return leader_stays(votes)
+    return probability_ahead(votes)
 
 
-@wrong(four, "all rivals take part")
+@wrong(five, "all rivals take part")
 def top_two_only(votes, draws=4000, seed=0):
     return dirichlet(votes, draws, seed, rivals=lambda v: dict(Counter(v).most_common(2)))
 
 
-@wrong(four, "count+1")
+@wrong(five, "looks like the count itself")
 def without_the_prior(votes, draws=4000, seed=0):
     return dirichlet(votes, draws, seed, prior=0)
 
 
-@wrong(four, "most votes, not the first")
+@wrong(five, "most votes, not the first")
 def first_is_the_leader(votes, draws=4000, seed=0):
     return dirichlet(votes, draws, seed, leader=lambda v: next(iter(v)))
 
 
-@wrong(four, "return a share")
+@wrong(five, "return a share")
 def counts_wins(votes, draws=4000, seed=0):
     return dirichlet(votes, draws, seed, divide=False)
 
 
-@wrong(four, "follow the first leader only")
+@wrong(five, "follow the first leader only")
 def any_leader_may_win(votes, draws=4000, seed=0):
     rng, most, wins = random.Random(seed), max(votes.values()), 0
     single = len(set(votes.values())) == 1
@@ -501,19 +820,19 @@ def any_leader_may_win(votes, draws=4000, seed=0):
     return wins / draws
 
 
-@wrong(four, "all rivals take part")
+@wrong(five, "not independent")
 def pairwise_product(votes, draws=4000, seed=0):
     leader = winner(votes)
     rivals = [a for a in votes if a != leader]
-    return math.prod(leader_stays({leader: votes[leader], a: votes[a]}) for a in rivals)
+    return math.prod(probability_ahead({leader: votes[leader], a: votes[a]}) for a in rivals)
 
 
-@wrong(four, "count+1")
+@wrong(five, "leader's share of the votes")
 def leaders_share_of_votes(votes, draws=4000, seed=0):
     return max(votes.values()) / sum(votes.values())
 
 
-@wrong(four, "count+1")
+@wrong(five, "looks like the count itself")
 def above_one_half(votes, draws=4000, seed=0):
     rng, leader, wins = random.Random(seed), winner(votes), 0
     for _ in range(draws):
@@ -522,7 +841,7 @@ def above_one_half(votes, draws=4000, seed=0):
     return wins / draws
 
 
-@wrong(four, "all rivals take part")
+@wrong(five, "not more than half")
 def more_than_half(votes, draws=4000, seed=0):
     rng, leader, wins = random.Random(seed), winner(votes), 0
     for _ in range(draws):
@@ -531,9 +850,96 @@ def more_than_half(votes, draws=4000, seed=0):
     return wins / draws
 
 
-# --- 5. cheapest ----------------------------------------------------------------------------------
+@wrong(five, "two calls with seed=0")
+def no_seed_at_zero(votes, draws=4000, seed=0):
+    return dirichlet(votes, draws, seed if seed else None)
 
-five = checks.check_cheapest
+
+@wrong(five, "do not round")
+def rounds_votes(votes, draws=4000, seed=0):
+    return dirichlet({a: int(count) for a, count in votes.items()}, draws, seed)
+
+
+@wrong(five, "do not round")
+def rounds_votes_up(votes, draws=4000, seed=0):
+    return dirichlet({a: math.ceil(count) for a, count in votes.items()}, draws, seed)
+
+
+@wrong(five, "multiple of 1/7")
+def the_beta_for_two_answers(votes, draws=4000, seed=0):
+    return probability_ahead(votes) if len(votes) == 2 else dirichlet(votes, draws, seed)
+
+
+@wrong(five, "multiple of 1/1009")
+def draws_a_thousand_at_most(votes, draws=4000, seed=0):
+    return dirichlet(votes, min(draws, 1000), seed)
+
+
+@wrong(five, "count + 0.5")
+def half_a_vote_as_prior(votes, draws=4000, seed=0):
+    return dirichlet(votes, draws, seed, prior=0.5)
+
+
+@wrong(five, "average share")
+def above_the_average(votes, draws=4000, seed=0):
+    rng, leader, wins = random.Random(seed), winner(votes), 0
+    for _ in range(draws):
+        shares = {a: rng.gammavariate(count + 1, 1) for a, count in votes.items()}
+        wins += shares[leader] > sum(shares.values()) / len(shares)
+    return wins / draws if len(votes) > 1 else 1.0
+
+
+@wrong(five, "the default seed is 0")
+def random_by_default(votes, draws=4000, seed=None):
+    return dirichlet(votes, draws, seed)
+
+
+@wrong(five, "returned")
+def uses_normals(votes, draws=4000, seed=0):
+    rng, leader, wins = random.Random(seed), winner(votes), 0
+    for _ in range(draws):
+        shares = {a: rng.gauss(count + 1, 1) for a, count in votes.items()}
+        wins += max(shares, key=shares.get) == leader
+    return wins / draws
+
+
+@wrong(five, "returned")
+def draws_new_votes(votes, draws=4000, seed=0):
+    rng, leader, wins = random.Random(seed), winner(votes), 0
+    for _ in range(draws):
+        again = Counter(
+            rng.choices(list(votes), list(votes.values()), k=round(sum(votes.values())))
+        )
+        wins += winner(again) == leader
+    return wins / draws
+
+
+@wrong(five, "returned")
+def one_draw_of_the_mean(votes, draws=4000, seed=0):
+    rng, leader = random.Random(seed), winner(votes)
+    means = {
+        a: fmean(rng.gammavariate(count + 1, 1) for _ in range(draws)) for a, count in votes.items()
+    }
+    return float(max(means, key=means.get) == leader)
+
+
+@wrong(five, "returned")
+def scale_instead_of_shape(votes, draws=4000, seed=0):
+    rng, leader, wins = random.Random(seed), winner(votes), 0
+    for _ in range(draws):
+        shares = {a: rng.gammavariate(1, count + 1) for a, count in votes.items()}
+        wins += max(shares, key=shares.get) == leader
+    return wins / draws
+
+
+@wrong(five, "multiple of 1/7")
+def rounds_the_result(votes, draws=4000, seed=0):
+    return round(dirichlet(votes, draws, seed), 3)
+
+
+# --- 6. cheapest ----------------------------------------------------------------------------------
+
+six = pool_checks.check_cheapest
 
 
 def search(
@@ -563,12 +969,12 @@ def search(
     return choose(found) if found else empty
 
 
-@right(five)
+@right(six)
 def with_a_list(pool, thresholds, loss=1):
     return search(pool, thresholds, loss)
 
 
-@right(five)
+@right(six)
 def with_the_best_so_far(pool, thresholds, loss=1):
     full = sum(is_right_answer(majority(p.samples), p) for p in pool)
     best = None
@@ -608,7 +1014,7 @@ def no_return_of_choice(pool, thresholds, loss=1):
 
 
 wrong_variants(
-    five,
+    six,
     {
         "forgets_to_return_the_choice": (no_return_of_choice, "Is a `return` missing"),
         "the_first_acceptable": (
@@ -729,9 +1135,136 @@ wrong_variants(
 )
 
 
-# --- 6. selective_accuracy ------------------------------------------------------------------------
+def full_vote_within(accept):
+    def cheapest(pool, thresholds, loss=1):
+        return search(pool, thresholds, loss, accept=accept)
 
-six = checks.check_selective_accuracy
+    return cheapest
+
+
+def drops_none_first(pool, thresholds, loss=1):
+    answered = [replace(p, samples=[s for s in p.samples if s.answer is not None]) for p in pool]
+    return search(answered, thresholds, loss)
+
+
+def compares_with_gold(pool, thresholds, loss=1):
+    def right(samples, p):
+        return majority(samples) == p.gold
+
+    full, found = sum(right(p.samples, p) for p in pool), []
+    for threshold in thresholds:
+        counts = [
+            samples_until_sure([s.answer for s in p.samples], batch=2, threshold=threshold)
+            for p in pool
+        ]
+        votes = sum(right(p.samples[:count], p) for p, count in zip(pool, counts))
+        if votes >= full - loss:
+            found.append((threshold, sum(counts)))
+    return min(found, key=lambda each: (each[1], -each[0])) if found else None
+
+
+def stops_at_the_first_bad_one(pool, thresholds, loss=1):
+    best = None
+    for threshold in sorted(thresholds, reverse=True):
+        found = search(pool, [threshold], loss)
+        if found is None:
+            break
+        if best is None or found[1] < best[1]:
+            best = found
+    return best
+
+
+def any_right_sample(pool, thresholds, loss=1):
+    full, found = sum(any(s.is_right for s in p.samples) for p in pool), []
+    for threshold in thresholds:
+        counts = [
+            samples_until_sure([s.answer for s in p.samples], batch=2, threshold=threshold)
+            for p in pool
+        ]
+        votes = sum(any(s.is_right for s in p.samples[:c]) for p, c in zip(pool, counts))
+        if votes >= full - loss:
+            found.append((threshold, sum(counts)))
+    return min(found, key=lambda each: (each[1], -each[0])) if found else None
+
+
+def right_samples_counted(pool, thresholds, loss=1):
+    def full_votes(right, full, loss, pool):
+        return right >= sum(s.is_right for p in pool for s in p.samples) - loss
+
+    return search(pool, thresholds, loss, accept=full_votes)
+
+
+wrong_variants(
+    six,
+    {
+        "wins_are_losses_too": (
+            full_vote_within(lambda right, full, loss, pool: abs(full - right) <= loss),
+            "is no loss",
+        ),
+        "no_more_than_full": (
+            full_vote_within(lambda right, full, loss, pool: full - loss <= right <= full),
+            "is no loss",
+        ),
+        "drops_none_first": (drops_none_first, "is drawn, too"),
+        "compares_with_gold": (compares_with_gold, "use is_right_answer"),
+        "stops_at_the_first_bad_one": (stops_at_the_first_bad_one, "look at every threshold"),
+        "any_right_sample": (any_right_sample, "samples"),
+        "right_samples_counted": (right_samples_counted, "samples"),
+        "nearly_as_cheap": (
+            lambda pool, thresholds, loss=1: search(
+                pool,
+                thresholds,
+                loss,
+                choose=lambda found: max(
+                    each for each in found if each[1] <= 1.1 * min(cost for _, cost in found)
+                ),
+            ),
+            "only an exact tie",
+        ),
+        "last_answer_wins_ties": (
+            lambda pool, thresholds, loss=1: search(
+                pool, thresholds, loss, full_of=lambda samples: majority(samples[::-1])
+            ),
+            "samples",
+        ),
+        "mean_samples": (
+            lambda pool, thresholds, loss=1: (
+                (found := search(pool, thresholds, loss)) and (found[0], found[1] / len(pool))
+            ),
+            "count the samples drawn",
+        ),
+        "samples_saved": (
+            lambda pool, thresholds, loss=1: (
+                (found := search(pool, thresholds, loss))
+                and (found[0], sum(len(p.samples) for p in pool) - found[1])
+            ),
+            "count the samples drawn",
+        ),
+        "a_list_of_all": (
+            lambda pool, thresholds, loss=1: [search(pool, [t], loss) for t in thresholds],
+            "return (threshold, samples drawn)",
+        ),
+        "stops_at_the_first_good_one": (
+            lambda pool, thresholds, loss=1: next(
+                (found for t in sorted(thresholds) if (found := search(pool, [t], loss))), None
+            ),
+            "safer choice",
+        ),
+        "loss_relative_to_full": (
+            full_vote_within(lambda right, full, loss, pool: right >= full * (1 - loss / 10)),
+            "0.5",
+        ),
+        "counts_each_order_once": (
+            lambda pool, thresholds, loss=1: search(pool, sorted(set(thresholds))[:1], loss),
+            "0.99",
+        ),
+    },
+)
+
+
+# --- 7. selective_accuracy ------------------------------------------------------------------------
+
+seven = pool_checks.check_selective_accuracy
 
 
 def share_of_leader(p):
@@ -754,17 +1287,16 @@ def selective(
     return sum(is_right(p) for p in ranked) / (total or len(ranked))
 
 
-@right(six)
+@right(seven)
 def with_sorted(pool, coverage):
     return selective(pool, coverage)
 
 
-@right(six)
+@right(seven)
 def with_indices(pool, coverage):
-    sizes = [
-        Counter(s.answer for s in p.samples if s.answer is not None).most_common(1) for p in pool
-    ]
-    shares = [top[0][1] / len(p.samples) if top else 0 for top, p in zip(sizes, pool)]
+    forms = [[normalize_answer(s.answer) for s in p.samples if s.answer is not None] for p in pool]
+    counts = [Counter(some).most_common(1) for some in forms]
+    shares = [top[0][1] / len(p.samples) if top else 0 for top, p in zip(counts, pool)]
     order = np.argsort([-share for share in shares], kind="stable")
     chosen = order[: max(round(coverage * len(pool)), 1)]
     return float(np.mean([is_right_answer(majority(pool[i].samples), pool[i]) for i in chosen]))
@@ -784,7 +1316,7 @@ def no_return_of_accuracy(pool, coverage):
 
 
 wrong_variants(
-    six,
+    seven,
     {
         "forgets_to_return_the_accuracy": (no_return_of_accuracy, "Is a `return` missing"),
         "share_of_right_samples": (
@@ -910,12 +1442,119 @@ wrong_variants(
 )
 
 
-# --- 7. trust -------------------------------------------------------------------------------------
+def margin_over_runner_up(p):
+    counts = sorted(count_votes([s.answer for s in p.samples]).values(), reverse=True)
+    first, second = [*counts, 0, 0][:2]
+    return (first - second) / len(p.samples)
 
-seven = checks.check_trust
+
+def raw_counter(p):
+    counts = Counter(s.answer for s in p.samples if s.answer is not None)
+    return max(counts.values(), default=0) / len(p.samples)
 
 
-@right(seven)
+wrong_variants(
+    seven,
+    {
+        "the_margin": (
+            lambda pool, coverage: selective(pool, coverage, agreement=margin_over_runner_up),
+            "not its margin",
+        ),
+        "raw_spellings": (
+            lambda pool, coverage: selective(pool, coverage, agreement=raw_counter),
+            "use count_votes",
+        ),
+        "compares_with_the_gold_text": (
+            lambda pool, coverage: selective(
+                pool, coverage, is_right=lambda p: majority(p.samples) == p.gold
+            ),
+            "use is_right_answer",
+        ),
+        "half_a_point_for_a_tie": (
+            lambda pool, coverage: selective(
+                pool, coverage, is_right=lambda p: vote_credit(p.samples, p)
+            ),
+            "the one that was seen first",
+        ),
+        "larger_problems_first": (
+            lambda pool, coverage: selective(
+                pool, coverage, agreement=lambda p: (share_of_leader(p), len(p.samples))
+            ),
+            "the same share",
+        ),
+        "no_answer_is_one_vote": (
+            lambda pool, coverage: selective(
+                pool,
+                coverage,
+                agreement=lambda p: (
+                    max(count_votes([s.answer for s in p.samples]).values(), default=1)
+                    / len(p.samples)
+                ),
+            ),
+            "nothing agrees in a problem without answers",
+        ),
+        "probability_as_agreement": (
+            lambda pool, coverage: selective(
+                pool,
+                coverage,
+                agreement=lambda p: probability_ahead(count_votes([s.answer for s in p.samples])),
+            ),
+            "agreement is a share",
+        ),
+        "first_sample": (
+            lambda pool, coverage: selective(
+                pool, coverage, is_right=lambda p: p.samples[0].is_right
+            ),
+            "the vote decides",
+        ),
+        "agrees_with_the_first_sample": (
+            lambda pool, coverage: selective(
+                pool,
+                coverage,
+                agreement=lambda p: fmean(s.answer == p.samples[0].answer for s in p.samples),
+            ),
+            "None is not an answer",
+        ),
+        "at_least_two_problems": (
+            lambda pool, coverage: selective(pool, coverage, size=lambda x: max(2, round(x))),
+            "the one with three equal answers",
+        ),
+        "leaves_out_empty_problems": (
+            lambda pool, coverage: selective(
+                [p for p in pool if any(s.answer for s in p.samples)], coverage
+            ),
+            "it counts as a problem",
+        ),
+        "pairs_that_agree": (
+            lambda pool, coverage: selective(
+                pool,
+                coverage,
+                agreement=lambda p: (
+                    sum(c * c for c in count_votes([s.answer for s in p.samples]).values())
+                    / len(p.samples) ** 2
+                ),
+            ),
+            "how often two samples agree",
+        ),
+        "sorted_by_id": (
+            lambda pool, coverage: fmean(
+                is_right_answer(majority(p.samples), p)
+                for _, _, p in sorted((-share_of_leader(p), str(p), p) for p in pool)[
+                    : max(1, round(coverage * len(pool)))
+                ]
+            ),
+            "comes first in the pool",
+        ),
+    },
+)
+
+
+# --- 8. trust -------------------------------------------------------------------------------------
+
+eight = pool_checks.check_trust
+
+
+@right(eight)
 def agreement_then_probability(samples):
     votes = count_votes([s.answer for s in samples])
     top = winner(votes)
@@ -924,77 +1563,145 @@ def agreement_then_probability(samples):
     return max(votes.values(), default=0) / len(samples) + 0.01 * math.exp(best)
 
 
-@right(seven)
+@right(eight)
 def beta_of_the_leading_two(samples):
-    return leader_stays(count_votes([s.answer for s in samples]))
+    return probability_ahead(count_votes([s.answer for s in samples]))
 
 
-@right(seven)
+@right(eight)
 def margin(samples):
     counts = [c for _, c in Counter(s.answer for s in samples if s.answer).most_common(2)]
     first, second = [*counts, 0, 0][:2]
     return (first - second) / len(samples)
 
 
-@wrong(seven, "Is a `return` missing")
+@wrong(eight, "Is a `return` missing")
 def forgets_it(samples):
     margin(samples)
 
 
-@wrong(seven, "depends on `is_right`")
+@wrong(eight, "depends on `is_right`")
 def share_right(samples):
     return fmean(s.is_right for s in samples)
 
 
-@wrong(seven, "depends on `is_right`")
+@wrong(eight, "depends on `is_right`")
 def leader_is_right(samples):
     top = majority(samples)
     return margin(samples) + any(s.is_right for s in samples if s.answer == top)
 
 
-@wrong(seven, "must not be random")
+@wrong(eight, "must not be random")
 def a_coin(samples):
     return random.random()
 
 
-@wrong(seven, "sorts nothing")
+@wrong(eight, "sorts nothing")
 def a_constant(samples):
     return 1.0
 
 
-@wrong(seven, "stopped with ValueError")
+@wrong(eight, "stopped with ValueError")
 def crashes_without_answers(samples):
     return max(Counter(s.answer for s in samples if s.answer).values()) / len(samples)
 
 
-@wrong(seven, "stopped with StatisticsError")
+@wrong(eight, "stopped with StatisticsError")
 def mean_of_nothing(samples):
     top = majority(samples)
     return fmean(s.measures["logprob"] for s in samples if top and s.answer == top)
 
 
-@wrong(seven, "finite number")
+@wrong(eight, "finite number")
 def minus_infinity(samples):
     votes = count_votes([s.answer for s in samples])
     return math.log(max(votes.values())) if votes else -math.inf
 
 
-@wrong(seven, "finite number")
+@wrong(eight, "finite number")
 def the_answer(samples):
     return majority(samples) or "none"
 
 
-@wrong(seven, "deserves more trust")
+@wrong(eight, "deserves more trust")
 def counts_missing_answers(samples):
     return max(Counter(s.answer for s in samples).values()) / len(samples)
 
 
-@wrong(seven, "deserves more trust")
+@wrong(eight, "deserves more trust")
 def upside_down(samples):
     return -margin(samples)
 
 
-@wrong(seven, "changed its input")
+@wrong(eight, "changed its input")
 def sorts_in_place(samples):
     samples.sort(key=lambda s: s.measures["logprob"])
     return samples[-1].measures["logprob"]
+
+
+def leading(samples):
+    top = winner(count_votes([s.answer for s in samples]))
+    return [s for s in samples if s.answer is not None and s.answer == top]
+
+
+def peeks_at_large_pools(samples):
+    return margin(samples) + (len(samples) > 4 and fmean(s.is_right for s in samples))
+
+
+def asks_the_model(samples):
+    LLM.__new__(LLM).chat([{"role": "user", "content": "Which one?"}])
+    return margin(samples)
+
+
+wrong_variants(
+    eight,
+    {
+        "improbable_winners": (
+            lambda samples: -fmean([s.measures["logprob"] for s in leading(samples)] or [99]),
+            "Is a sign wrong",
+        ),
+        "more_different_answers": (
+            lambda samples: float(len({s.answer for s in samples if s.answer})),
+            "Is a sign wrong",
+        ),
+        "longer_is_better": (
+            lambda samples: fmean([s.num_tokens for s in leading(samples)] or [0]),
+            "Is a sign wrong",
+        ),
+        "the_value_of_the_answer": (
+            lambda samples: float(majority(samples) or -1),
+            "Is a sign wrong",
+        ),
+        "minus_the_value_of_the_answer": (
+            lambda samples: -float(majority(samples) or 999),
+            "Is a sign wrong",
+        ),
+        "peeks_at_large_pools": (peeks_at_large_pools, "depends on `is_right`"),
+        "asks_the_model": (asks_the_model, "no further model calls"),
+        "number_of_samples": (lambda samples: float(len(samples)), "Is a sign wrong"),
+        "of_the_first_sample": (
+            lambda samples: float(samples[0].answer == samples[-1].answer),
+            "deserves more trust",
+        ),
+        "spread_of_lengths": (
+            lambda samples: float(max(s.num_tokens for s in samples)),
+            "deserves more trust",
+        ),
+        "compares_with_four": (
+            lambda samples: fmean(s.answer == "4" for s in samples),
+            "Is a sign wrong",
+        ),
+        "a_list": (lambda samples: [margin(samples)], "finite number"),
+    },
+)
+
+
+@right(eight)
+def short_winners(samples):
+    return margin(samples) - 1e-5 * fmean([s.num_tokens for s in leading(samples)] or [700])
+
+
+@right(eight)
+def few_answers(samples):
+    different = {s.answer for s in samples if s.answer is not None}
+    return -len(different) / len(samples) if different else -2.0
