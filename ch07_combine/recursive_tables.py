@@ -17,7 +17,7 @@ X_LABELS = {"stories": "events in the story", "tasks": "orders in the list"}
 
 def save_study(chapter: Path, name: str, head: dict, rows: list[dict]) -> None:
     """Write the rows of a study, its figure where it has one, and RECURSIVE.md anew; print the
-    table. `head` has a title and settings."""
+    table. `head` has a title, a caption and settings."""
     save_result(chapter, f"{FOLDER}/{name}", head | {"rows": rows})
     print(markdown_table(shown(rows)))
     write_recursive_page(chapter)
@@ -29,7 +29,7 @@ def write_recursive_page(chapter: Path) -> Path:
     for path in sorted((chapter / "results" / FOLDER).glob("*.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
         told = ", ".join(f"{key} {value}" for key, value in content["settings"].items())
-        parts += [f"## {content['title']}", f"{told}. Intervals are 95%; differences are paired."]
+        parts += [f"## {content['title']}", f"{told}. Intervals are 95%. {content['caption']}"]
         parts += [markdown_table(shown(content["rows"]))]
         if path.stem in X_LABELS:
             figure = plot_lengths(content["rows"], X_LABELS[path.stem])

@@ -47,7 +47,13 @@ STORY_LENGTHS = (5, 15, 30, 60)  # events; training stories have 2 to 8
 TASK_LENGTHS = (50, 150, 450)  # orders
 SIZES = (1, 2, 3, 4, 6)  # of a piece of a story, in sentences
 MOST_TOKENS = 1_400  # of one call on a whole story, for which 60 events leave little more
-ONE_CALL, RLM = "one call", "recursive language model"
+RLM = "recursive language model"
+PIECES = "Stories of 15 events, solved greedily in pieces of 1, 2, ... sentences. `called`: calls."
+STORIES = "`gain`: the paired difference to the row above. `called`: calls per problem."
+LISTS = (
+    "`rlm gain`: how much better the recursive language model is, paired. `called`: calls per "
+    "task. Five tasks, one of each kind, share a list."
+)
 
 
 # --- By hand, on stories --------------------------------------------------------------------------
@@ -61,7 +67,8 @@ def sizes(args: argparse.Namespace) -> None:
         technique = partial(solve_story, size=size, params=GREEDY)
         rows.append(story_row(run(technique, llm, problems, args, f"size_{size}"), 15, str(size)))
     settings = {"model": llm.name, "split": "dev", "problems": args.limit}
-    save_study(args.chapter, "sizes", {"title": "Size of a piece", "settings": settings}, rows)
+    head = {"title": "Size of a piece", "caption": PIECES, "settings": settings}
+    save_study(args.chapter, "sizes", head, rows)
 
 
 def stories(args: argparse.Namespace) -> None:
@@ -70,7 +77,7 @@ def stories(args: argparse.Namespace) -> None:
     sampled = replace(SAMPLING, max_tokens=MOST_TOKENS, seed=args.seed)
     greedy = replace(sampled, temperature=0)
     techniques = {
-        ONE_CALL: partial(chain_of_thought, params=greedy),
+        "one call": partial(chain_of_thought, params=greedy),
         "recursive calls": partial(solve_story, size=args.size, params=greedy),
         f"recursive calls, votes of {n}": partial(solve_story, size=args.size, n=n, params=sampled),
     }
@@ -78,13 +85,16 @@ def stories(args: argparse.Namespace) -> None:
     settings |= {"size": args.size, "temperature": sampled.temperature, "seed": args.seed}
     rows = []
     for length in args.lengths:
-        problems, done = long_stories(length, args.limit), {}
+        problems, before = long_stories(length, args.limit), None
         for name, technique in techniques.items():
-            done[name] = run(technique, llm, problems, args, f"{length}_{name}")
-            gain = compare(done[name], done[ONE_CALL])
-            row = story_row(done[name], length, name)
-            rows.append(row | {"gain": [gain.difference, gain.low, gain.high]})
-        save_study(args.chapter, "stories", {"title": "Stories", "settings": settings}, rows)
+            done = run(technique, llm, problems, args, f"{length}_{name}")
+            rows.append(story_row(done, length, name))
+            if before:
+                gain = compare(done, before)
+                rows[-1]["gain"] = [gain.difference, gain.low, gain.high]
+            before = done
+        head = {"title": "Stories", "caption": STORIES, "settings": settings}
+        save_study(args.chapter, "stories", head, rows)
 
 
 def story_row(evaluation: Evaluation, length: int, name: str) -> dict:
@@ -128,8 +138,8 @@ def tasks(args: argparse.Namespace) -> None:
         "whole context": partial(whole_context, params=params),
     }
     settings = {"model": Path(llm.name).name, "dtype": args.dtype, "split": args.split}
-    settings |= {"max_tokens": args.max_tokens, "limits": asdict(limits)}
-    head = {"title": "Lists of orders", "settings": settings}
+    settings |= {"max_tokens": args.max_tokens} | asdict(limits)
+    head = {"title": "Lists of orders", "caption": LISTS, "settings": settings}
     records: dict[tuple[int, str], list[Record]] = {}
     for first in range(0, args.limit, args.batch):
         for name in args.methods:

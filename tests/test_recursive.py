@@ -475,9 +475,10 @@ def test_the_page_is_made_from_the_results(tmp_path):
     row = {"length": 15, "name": "one call", "accuracy": 0.5, "low": 0.25, "high": 0.75}
     rows = [row | {"called": 2.25}, row | {"length": 30, "gain": [0.1, -0.1, 0.3]}]
     recursive_tables.save_study(
-        tmp_path, "stories", {"title": "Stories", "settings": {"n": 4}}, rows
+        tmp_path, "stories", {"title": "Stories", "caption": "A gain.", "settings": {"n": 4}}, rows
     )
     page = (tmp_path / "RECURSIVE.md").read_text("utf-8")
+    assert "n 4. Intervals are 95%. A gain." in page
     assert "| 15 | one call | 0.500 [0.250, 0.750] | 2.2 |  |" in page
     assert "| 30 | one call | 0.500 [0.250, 0.750] |  | +0.100 [-0.100, +0.300] |" in page
     assert (tmp_path / "results/recursive/stories.png").stat().st_size > 5_000
