@@ -14,7 +14,7 @@ from shared.evaluation.intervals import wilson_interval
 from shared.evaluation.plots import accuracy_axis
 
 CHAIN, DIRECT, RIGHT, WRONG = "#ff7f0e", "#8c564b", "#2ca02c", "#d62728"
-GREY, OTHER = "#EEEEEE", "#555555"
+FIRST, GREY, OTHER = "#bcbd22", "#EEEEEE", "#555555"
 
 
 def box(ax: Axes, x: float, text: str, y: float, width: float, color: str) -> None:
@@ -57,10 +57,32 @@ def draw_idea() -> Figure:
     return figure
 
 
+def draw_passes() -> Figure:
+    """One column of layers per generated token: few for a direct answer, many for a chain."""
+    figure, axes = plt.subplots(
+        1, 2, figsize=(9.5, 3.0), gridspec_kw={"width_ratios": [4, 13]}, layout="constrained"
+    )
+    texts = ("3659", "1784-400=1384")
+    titles = ("direct answer: 4 passes", "one line of the chain: 13 passes")
+    for ax, text, title, color in zip(axes, texts, titles, (DIRECT, CHAIN)):
+        ax.set(xlim=(-0.6, len(text) - 0.4), ylim=(-0.8, 5.1))
+        ax.axis("off")
+        ax.set_title(title, color=color)
+        for x, token in enumerate(text):
+            for layer in range(4):
+                ax.add_patch(plt.Rectangle((x - 0.3, layer), 0.6, 0.7, facecolor=color, alpha=0.6))
+            ax.text(x, 4.25, token, ha="center", fontsize=13)
+            if x + 1 < len(text):  # what was predicted is what the next pass reads
+                arrow(ax, (x + 0.2, 4.2), (x + 0.9, 0.0), bend=-0.15)
+    axes[0].text(-0.55, -0.6, "4 layers per pass", fontsize=9.5, color=OTHER)
+    return figure
+
+
 def plot_by_changes(counts: dict[str, dict[int, tuple[int, int]]]) -> Figure:
     """Accuracy over the number of changes, from {name: {changes: (right, total)}}.
 
-    The names are "step by step" and "direct answer"; each line is labelled at its end.
+    The names are "step by step" and "direct answer"; each line is labelled at its end. A dashed
+    line shows p**changes with the p that meets the last point of "step by step".
     """
     figure, ax = plt.subplots(figsize=(6.6, 3.8))
     for name, color in (("step by step", CHAIN), ("direct answer", DIRECT)):
@@ -73,6 +95,12 @@ def plot_by_changes(counts: dict[str, dict[int, tuple[int, int]]]) -> Figure:
         x, y = max(points), shares[-1]
         ax.annotate(name, (x, y), (9, 0), textcoords="offset points", color=color, va="center")
     lengths = list(counts["step by step"])
+    right, total = counts["step by step"][lengths[-1]]
+    p = (right / total) ** (1 / lengths[-1])
+    ax.plot(lengths, [p**n for n in lengths], "--", color=OTHER)
+    middle = lengths[len(lengths) // 2]
+    label = f"$p^{{\\,changes}}$ with p = {p:.2f}"
+    ax.annotate(label, (middle, p**middle), (-95, -22), textcoords="offset points", color=OTHER)
     ax.set_xticks(lengths)
     ax.set_xlim(min(lengths) - 0.3, max(lengths) + 1.7)
     ax.set_xlabel("gains and losses in the problem")
@@ -84,18 +112,28 @@ def plot_by_changes(counts: dict[str, dict[int, tuple[int, int]]]) -> Figure:
 def plot_probabilities(curves: dict[str, tuple[Sequence[int], Sequence[float]]]) -> Figure:
     """Mean probabilities over the number of changes, from {name: (changes, probabilities)}.
 
-    The y axis is logarithmic; the three curves are one step, the whole chain, the direct answer.
+    Left, single steps; right, on a logarithmic axis, the whole chain and the direct answer. The
+    names are those of `mean_curves`.
     """
-    figure, ax = plt.subplots(figsize=(7.4, 3.9))
-    for (name, (lengths, means)), color in zip(curves.items(), (RIGHT, CHAIN, DIRECT)):
+    figure, axes = plt.subplots(1, 2, figsize=(9.8, 3.7), layout="constrained")
+    places = {
+        "a step within a change": (axes[0], RIGHT, 20),
+        "the first step of a change": (axes[0], FIRST, -16),
+        "the whole right chain": (axes[1], CHAIN, -16),
+        "the direct answer": (axes[1], DIRECT, 12),
+    }
+    for name, (ax, color, above) in places.items():
+        lengths, means = curves[name]
         ax.plot(lengths, means, "o-", color=color)
-        label = {"xytext": (9, 0), "textcoords": "offset points", "color": color, "va": "center"}
-        ax.annotate(name, (lengths[-1], means[-1]), **label)
-    ax.set_yscale("log")
-    ax.set_xticks(lengths)
-    ax.set_xlim(min(lengths) - 0.3, max(lengths) + 3.2)
-    ax.set_xlabel("gains and losses in the problem")
-    ax.set_ylabel("mean probability (log scale)")
+        label = {"textcoords": "offset points", "color": color, "ha": "right"}
+        ax.annotate(name, (lengths[-1], means[-1]), (-4, above), **label)
+        ax.set_xticks(lengths)
+        ax.set_xlabel("gains and losses in the problem")
+    axes[0].set(ylim=(0.7, 1.05), yticks=[0.7, 0.8, 0.9, 1])
+    axes[0].set_ylabel("mean probability")
+    axes[1].set_yscale("log")
+    axes[1].set_ylim(top=2)
+    axes[1].set_ylabel("mean probability (log scale)")
     return figure
 
 

@@ -40,11 +40,11 @@ def comparison(evaluations: dict[str, Evaluation]) -> list[dict]:
 def print_comparison(evaluations: dict[str, Evaluation]) -> None:
     """One line per method, with the paired difference to the first one on the same problems."""
     baseline, *_ = evaluations
-    print(f"{'method':<16}accuracy  95% interval    tokens/problem  seconds  minus {baseline}")
+    print(f"{'method':<16}accuracy  95% interval    tokens/problem  minus {baseline}")
     for row in comparison(evaluations):
         print(
             f"{row['name']:<16}{row['accuracy']:>8.3f}  [{row['low']:.3f}, {row['high']:.3f}]"
-            f"{row['tokens_per_problem']:>16.0f}{evaluations[row['name']].seconds:>9.1f}  "
+            f"{row['tokens_per_problem']:>16.0f}  "
             f"{with_interval(row['gain'], row['gain_low'], row['gain_high'], sign='+')}"
         )
 

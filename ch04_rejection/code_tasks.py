@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ch04_rejection.extract import extract_code as extract_code
-from shared.sandbox.run import call_function
+from shared.sandbox.run import NO_VALUE, call_function
 
 TASKS_FILE = Path(__file__).parent / "code_tasks.jsonl"
 Test = dict  # {"args": [...], "expected": ...}, JSON values
@@ -76,3 +76,23 @@ def is_same(value: object, expected: object) -> bool:
     if isinstance(value, float) and isinstance(expected, float):
         return math.isclose(value, expected, rel_tol=1e-9, abs_tol=1e-12)
     return value == expected and isinstance(value, bool) == isinstance(expected, bool)
+
+
+def call_text(name: str, test: Test) -> str:
+    """The call of a test as a program would write it: days_in_month(2023, 2)."""
+    return f"{name}({', '.join(map(repr, test['args']))})"
+
+
+def print_tests(name: str, tests: list[Test]) -> None:
+    """Each test as a call and the value that it should return."""
+    for test in tests:
+        print(f"  {call_text(name, test)} should return {test['expected']!r}")
+
+
+def print_results(code: str, name: str, tests: list[Test]) -> None:
+    """What a program, run in the sandbox, returns in each test, and what it should."""
+    values = call_function(code, name, [test["args"] for test in tests])
+    for value, test in zip(values, tests):
+        shown = "no value" if value is NO_VALUE else repr(value)
+        wrong = "" if is_same(value, test["expected"]) else f"   wrong: {test['expected']!r}"
+        print(f"  {call_text(name, test)} returns {shown}{wrong}")

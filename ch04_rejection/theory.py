@@ -34,8 +34,8 @@ class Outcome:
 def expected_draws(total: int, accepted: int, budget: int) -> float:
     """The mean number of draws until one is accepted or the budget ends, from 1 to the budget.
 
-    It is the sum over i < budget of the chance that the first i are all rejected: (1-p)^i by the
-    geometric law, and C(rejected, i) / C(total, i) without bias from that many samples (as pass@k,
+    It is the sum over i < budget of the chance that the first i are all rejected. That chance is
+    (1-p)^i; C(rejected, i) / C(total, i) is its unbiased estimate from these samples (as pass@k,
     Chen 2021). Raises ValueError unless 0 <= accepted <= total and 1 <= budget <= total.
     """
     if not (0 <= accepted <= total and 1 <= budget <= total):

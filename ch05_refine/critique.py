@@ -1,8 +1,8 @@
 """What does a critique say? A verdict by four short patterns.
 
 A real model praises, doubts and repeats the question in many words. `results/labels.json` holds
-one reader's labels of a hundred critiques, and a test counts how often the patterns agree. Whoever
-wrote the patterns had read these critiques, so expect more mistakes on others.
+one reader's labels of a hundred critiques, and a test counts how often the patterns agree. The
+author of the patterns had read these critiques, so expect more mistakes on others.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def verdict(critique: str) -> str:
 
 
 def finds_nothing(critique: str) -> bool:
-    """Whether a critique says that nothing is wrong. What says neither counts as a complaint."""
+    """Whether a critique says that nothing is wrong. "neither" counts as a complaint."""
     return verdict(critique) == "fine"
 
 
 def never(critique: str) -> bool:
-    """Trust no critique that is content: the gate alone decides."""
+    """Never stop: the gate alone decides, whatever the critique says."""
     return False

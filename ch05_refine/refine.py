@@ -57,17 +57,15 @@ def self_refine(
     feedback: Feedback = own_critique,
     stop: Callable[[str], bool] = finds_nothing,
 ) -> Solution:
-    """Draft, then critique and revise until `stop` says so of the critique (Madaan 2023).
+    """Draft, then critique and revise until `stop` accepts the critique (Madaan 2023).
 
     rounds     of critique and revision, at most; 0 is the draft alone, ValueError below
-    params     of critiques and revisions; round k has the seed params.seed + k, so runs whose seeds
-               are neighbours share draws. The draft is greedy. (Greedy critiques would be the same
-               again about a draft that was kept.)
-    gate       a revision that scores lower is refused; None: every one is the new draft, as
-               published; ValueError for a score that is not a finite number. `Likelihood` is not
-               the same quantity on both sides: a draft is greedy, and given the question alone; a
-               revision is sampled, and given the draft and the critique, from which it can copy.
+    params     of critiques and revisions; round k has the seed params.seed + k. The draft is
+               greedy. (Greedy decoding would criticize a kept draft in the same words again.)
+    gate       refuses a revision that scores lower than the draft, and accepts a tie. None: every
+               revision is accepted, as published. ValueError for a score that is not finite.
     feedback   who looks for a wrong step
+    stop       which critiques end the loop
 
     Returns the last draft's answer, all completions in order, and a `Round` per round as the trace.
     """
@@ -103,7 +101,7 @@ def self_refine(
 
 
 def ways_to_refine(gates: dict[str, Scorer]) -> dict[str, Callable[..., Solution]]:
-    """Every way to refine by its name; the last gate also guards the arithmetic feedback."""
+    """Every way to refine, by its name. The last gate also guards the arithmetic feedback."""
     last = list(gates)[-1]
     ways = {"ungated": self_refine}
     ways |= {name: partial(self_refine, gate=gate) for name, gate in gates.items()}
@@ -125,7 +123,7 @@ def refine_in_one_way(
     gates: dict[str, Scorer],
     way: str,
 ) -> Solution:
-    """The way of that name alone; n, which all scripts have, is of no use here."""
+    """Refine in the way of that name. Every script passes n; it is ignored here."""
     return ways_to_refine(gates)[way](llm, problem, rounds=rounds, params=params)
 
 

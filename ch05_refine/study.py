@@ -3,16 +3,17 @@
     python ch05_refine/study.py --limit 400 --out runs/refine.jsonl --summary compared
     python ch05_refine/study.py --gates likelihood judge --model Qwen/Qwen3-0.6B
     python ch05_refine/study.py --records runs/refine.jsonl --summary compared    # no model needed
-    python ch05_refine/study.py --tables                        # RESULTS.md from results/*.json
+    python ch05_refine/study.py --tables                        # pictures, RESULTS.md from results/
 
 Prints what each way does to right and wrong drafts, and what samples at the same cost do. With
-`--summary NAME` it also writes results/NAME.json, two pictures beside it, and RESULTS.md.
+`--summary NAME` it also writes results/NAME.json, its two pictures, and RESULTS.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -188,16 +189,32 @@ def save_study(evaluation: Evaluation, drawn: Drawn | None, name: str, chapter: 
         "equal cost": rows if "n" in rows[0] else [],
     }
     save_result(chapter, name, content)
-    use_style()
-    drawn_ways = ["ungated", *gates, f"{gates[-1]}, no stop"]
-    for kind, plot in {"flow": plot_flows, "rounds": plot_rounds}.items():
-        save_figure(plot(summary, drawn_ways), chapter / "results" / f"{name}_{kind}.png")
+    save_pictures(summary, chapter / "results", name)
     print(f"wrote {write_results(chapter)}")
+
+
+def save_pictures(summary: dict, folder: Path, name: str) -> None:
+    """Draw where drafts go, and accuracy against rounds and tokens."""
+    use_style()
+    last = f"{summary['gate']}, no stop"
+    flows = [way for way in ("ungated", "likelihood", "judge", "reward") if way in summary["ways"]]
+    flows = [*flows, last] if last in summary["ways"] else flows
+    save_figure(plot_flows(summary, flows), folder / f"{name}_flow.png")
+    save_figure(plot_rounds(summary, flows), folder / f"{name}_rounds.png")
 
 
 def write_results(chapter: Path) -> Path:
     """Make RESULTS.md in a chapter's folder from its results/*.json; returns its path."""
     return write_page(chapter, "Self-refinement", section)
+
+
+def draw_again(chapter: Path) -> None:
+    """Make the pictures and RESULTS.md again from results/*.json."""
+    for path in sorted((chapter / "results").glob("*.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if "ways" in content:
+            save_pictures(content, path.parent, path.stem)
+    print(f"wrote {write_results(chapter)}")
 
 
 # --- The command line -----------------------------------------------------------------------------
@@ -212,7 +229,7 @@ def parse_args() -> argparse.Namespace:
     add("--pool", metavar="FILE.jsonl", help="take the samples for the vote from this file")
     add("--records", type=Path, metavar="FILE.jsonl", help="study these records: no model is run")
     add("--summary", metavar="NAME", help="write results/NAME.json, its pictures and RESULTS.md")
-    add("--tables", action="store_true", help="only make RESULTS.md again")
+    add("--tables", action="store_true", help="only make RESULTS.md and the pictures again")
     add("--chapter", type=Path, default=CHAPTER, metavar="DIR", help="folder to write to")
     parser.set_defaults(max_tokens=PARAMS.max_tokens)
     return parser.parse_args()
@@ -245,7 +262,7 @@ def main() -> None:
     """Compare anew or from records, or only write the tables."""
     args = parse_args()
     if args.tables:
-        print(f"wrote {write_results(args.chapter)}")
+        draw_again(args.chapter)
         return
     with friendly_errors():
         evaluation, drawn = (compare_recorded if args.records else compare_anew)(args)

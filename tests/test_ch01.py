@@ -11,13 +11,15 @@ import pytest
 from scripts import run_script, start_script
 from wrong_answers import ch01 as answers
 
-from ch01_cot import budget, checks, cot, decoding, replies, study
+from ch01_cot import analysis, budget, checks, cot, decoding, replies, study
 from shared import Completion, Cost, Problem, RequestOutput, SamplingParams, load_problems, prompts
 from shared.evaluation import worked_examples as examples_module
 from shared.evaluation.evaluate import evaluate
 from shared.evaluation.evaluation import compare, load_evaluation
-from shared.evaluation.word_problems import split_of
+from shared.evaluation.word_problems import Change, WordProblem, solve, split_of
 from shared.evaluation.worked_examples import worked_examples
+from shared.grading.answers import final_answer
+from shared.grading.arithmetic import wrong_equations
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "ch01_cot" / "cot.py"
@@ -435,7 +437,8 @@ def test_a_model_that_cannot_think_says_so(tmp_path):
 # --- The exercises: their checks, tried on right and wrong answers ---------------------------------
 
 CHECKS = [getattr(checks, name) for name in dir(checks) if name.startswith("check_")]
-CHECKS.remove(checks.check_continued)  # a part of two others
+for part in ("check_continued", "check_number", "check_sorted"):  # parts of others; and no function
+    CHECKS.remove(getattr(checks, part))
 
 
 def names(cases: list[tuple]) -> list[str]:
@@ -471,6 +474,79 @@ def test_each_check_was_tried_and_is_used_in_the_exercises(check):
         check(lambda: None)  # other arguments: a TypeError inside, yet no TypeError outside
 
 
+def test_the_sheet_of_wrong_chains_accepts_its_key_and_nothing_else(capsys):
+    checks.check_sorted(answers.KINDS)
+    assert "Exercise 5 is right" in capsys.readouterr().out
+    for kinds, message in answers.SORTED_WRONG:
+        with pytest.raises(AssertionError, match=f"(?s){message}"):
+            checks.check_sorted(kinds)
+    for chain, kind in answers.KINDS.items():
+        for other in {"arithmetic", "number", "change"} - {kind}:
+            with pytest.raises(AssertionError, match=f"chain {chain} is no '{other}'"):
+                checks.check_sorted(answers.KINDS | {chain: other})
+
+
 def test_outcomes_keep_missing_answers_apart():
-    pairs = [("1", "1"), ("1", "2"), ("1", None), ("3", "3")]
-    assert checks.outcomes(pairs) == {"same": 2, "changed": 1, "no answer": 1}
+    pairs = [("1", "1"), ("1", "2"), ("1", None), ("3", "3"), (None, "4"), ("9", "11"), ("x", "y")]
+    counts = {"same": 2, "1 higher": 1, "changed otherwise": 3, "no answer": 1}
+    assert checks.outcomes(pairs) == counts
+
+
+def test_the_control_of_exercise_8_changes_nothing():
+    text = "Plan.\n1+2=3\n3*4=12\nThe answer is 12."
+    assert checks.undamaged(text, 0) == "Plan.\n1+2=3\n"
+    assert checks.undamaged(text, 1) == "Plan.\n1+2=3\n3*4=12\n"
+
+
+# --- What the notebook measures -------------------------------------------------------------------
+
+RIGHT_CHAIN = "Plan: in order, split.\n10+20=30\n30-5=25\nThe answer is \\boxed{25}."
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        ("30-5=25", "30-5=26", "arithmetic"),
+        ("30-5=25", "30-6=24", "number"),
+        ("30-5=25", "20-5=15", "number"),
+        ("30-5=25", "30+5=35", "change"),
+        ("30-5=25", "3*4=12", "change"),
+        ("30-5=25\n", "", "change"),
+        ("\nThe answer is \\boxed{25}.", "\n25+5=30", "change"),
+        ("\nThe answer is \\boxed{25}.", "", "change"),
+    ],
+)
+def test_wrong_chains_are_sorted_by_the_first_line_that_differs(old, new, kind):
+    assert analysis.kind_of_slip(RIGHT_CHAIN.replace(old, new), RIGHT_CHAIN) == kind
+
+
+def test_a_right_chain_has_no_slip():
+    with pytest.raises(ValueError, match="is the right one"):
+        analysis.kind_of_slip(RIGHT_CHAIN, RIGHT_CHAIN)
+
+
+def test_right_chains_belong_to_the_test_problems_and_end_in_their_answers():
+    chains = analysis.right_chains(20)
+    for problem in load_problems("word", limit=20):
+        assert chains[problem.question].endswith(f"\\boxed{{{problem.answer}}}.")
+        assert not wrong_equations(chains[problem.question])
+
+
+def test_a_solution_turns_where_the_next_change_begins():
+    changes = (Change(1, 245), Change(1, 3, "*", 14), Change(-1, 128))
+    problem = WordProblem("", changes, price=1)
+    lines = solve(problem, "in order", split=True).split("\n")[1:]
+    turns = [lines[i] for i in sorted(analysis.turning_points(problem))]
+    assert turns == ["3*10=30", "287-100=187", "The answer is \\boxed{159}."]
+
+
+def test_estimates_need_the_right_length_and_first_digit():
+    golds = ["3659", "3659", "3659", "25", "7"]
+    assert analysis.good_estimates(golds, ["3001", "4659", "365", None, "7"]) == 2
+
+
+def test_the_problem_with_a_false_equation_has_one(tiny):
+    problem = analysis.problem_with_a_false_equation()
+    (completion,) = cot.chain_of_thought(tiny, problem).completions
+    assert wrong_equations(completion.text) == ["1991+8=2999"]
+    assert int(final_answer(completion)) - int(problem.answer) == 1000  # nothing else is wrong

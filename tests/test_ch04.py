@@ -11,15 +11,21 @@ import shutil
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import permutations
 from pathlib import Path
 
+import nbformat
 import pytest
 from scripts import run_script, start_script
+from wrong_answers.ch04 import RIGHT as RIGHT_ANSWERS
+from wrong_answers.ch04 import WRONG as WRONG_ANSWERS
+from wrong_answers.ch04 import name_of
 
 from ch04_rejection import (
+    checks,
     code_rejection,
     code_study,
     code_tasks,
@@ -600,6 +606,74 @@ def test_it_is_said_before_code_runs(monkeypatch, capsys):
         code_rejection.main()
     said = capsys.readouterr().out
     assert "NOT CONTAINED" in said and "network" in said and "wall clock only" in said
+
+
+# --- The exercises --------------------------------------------------------------------------------
+
+
+def names(cases: list[tuple]) -> list[str]:
+    return [f"{check.__name__}: {name_of(answer)}" for check, answer, *_ in cases]
+
+
+@pytest.mark.parametrize(("check", "answer"), RIGHT_ANSWERS, ids=names(RIGHT_ANSWERS))
+def test_right_answers_pass(check, answer, capsys):
+    check(answer)
+    assert "is right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("check", "answer", "message"), WRONG_ANSWERS, ids=names(WRONG_ANSWERS))
+def test_wrong_answers_are_rejected_with_words_that_help(check, answer, message):
+    with pytest.raises(AssertionError, match=re.escape(message)):
+        check(answer)
+
+
+def test_every_exercise_has_eight_wrong_answers_and_two_right_ones():
+    cells = nbformat.read(FOLDER / "exercises.ipynb", as_version=4).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    called = re.findall(r"checks\.(check_\w+)\(", code)
+    wrong, right = (
+        Counter(check.__name__ for check, *_ in each) for each in (WRONG_ANSWERS, RIGHT_ANSWERS)
+    )
+    assert len(called) == 6
+    for name in called:
+        assert wrong[name] >= 8 and right[name] >= 2
+
+
+def test_an_unsolved_exercise_says_so():
+    def mean_draws(p, budget):
+        raise NotImplementedError
+
+    with pytest.raises(AssertionError, match="not written yet"):
+        checks.check_mean_draws(mean_draws)
+
+
+def test_a_fallback_is_compared_where_nothing_is_accepted_and_sees_no_grades(capsys):
+    seen = []
+
+    def fallback(samples):
+        seen.append([each.is_right for each in samples])
+        return "1"
+
+    rejected = pooled(sample("2"), sample("2"), sample("1"))
+    accepted = pooled(sample("1", reward=0.9))
+    checks.compare_fallbacks([rejected, accepted], quality.NotedReward(0.5), [fallback])
+    said = capsys.readouterr().out
+    assert seen == [[False] * 3]
+    assert "nothing accepted on 1 of 2 problems" in said and "+100.0 points" in said
+    checks.compare_fallbacks([accepted], quality.NotedReward(0.5), [fallback])
+    assert "on 0 of 1 problems" in capsys.readouterr().out
+
+
+def test_the_comparison_of_fallbacks_enforces_the_budget():
+    compare = partial(checks.compare_fallbacks, verifier=quality.NotedReward(0.5))
+    problem, choose = pooled(sample("1")), majority
+    for pool, fallbacks, message in (
+        ([problem] * 41, [choose], "41 problems"),
+        ([pooled(*[sample("1")] * 9)], [choose], "9 samples each; the budget is 40 with 8"),
+        ([problem], [choose] * 5, "5 variants; at most 4"),
+    ):
+        with pytest.raises(AssertionError, match=message):
+            compare(pool, fallbacks=fallbacks)
 
 
 # --- The scripts, for real ------------------------------------------------------------------------

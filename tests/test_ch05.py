@@ -7,17 +7,21 @@ import math
 import re
 import subprocess
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import nbformat
 import pytest
 from scripts import run_script, start_script
+from wrong_answers.ch05 import RIGHT, WRONG
 
+from ch05_refine import checks, controls, outcomes, study
 from ch05_refine import critique as reading
-from ch05_refine import outcomes, study
 from ch05_refine import refine as chapter
+from ch05_refine.metered import Metered
 from shared import (
     Completion,
     Cost,
@@ -33,6 +37,7 @@ from shared.evaluation.evaluate import evaluate
 from shared.evaluation.evaluation import load_evaluation
 from shared.evaluation.pool import POOLS_FOLDER, PooledProblem, Sample, read_pool, to_pool
 from shared.evaluation.records import VERSION, Record
+from shared.evaluation.word_problems import solve
 from shared.rewards.interfaces import Scores, Verdicts
 from shared.rewards.judge import judge_all
 from shared.rewards.scorers import Judge, Likelihood, Reward, reading_cost
@@ -68,7 +73,7 @@ FINE = [
     "The total number of bananas William has is indeed 1332. Therefore, there is no mistake in "
     "any of the steps.\n\nThe final answer is:\n\\[\n\\boxed{1332}\n\\]",
 ]
-WRONG = [
+FAULTY = [
     COMPLAINT,
     "Step 3 should be 42, not 45. All other steps are correct.",
     "There is no unit in step 2: it should be 5*3=15.",
@@ -97,7 +102,7 @@ NEITHER = [
     ("critique", "said"),
     [
         (c, said)
-        for said, cs in zip(("fine", "wrong", "neither"), (FINE, WRONG, NEITHER))
+        for said, cs in zip(("fine", "wrong", "neither"), (FINE, FAULTY, NEITHER))
         for c in cs
     ],
 )
@@ -810,3 +815,136 @@ def test_what_a_user_can_put_right_is_one_line(tmp_path, arguments, message):
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+# --- Different critiques of the same drafts -------------------------------------------------------
+
+
+def test_a_random_complaint_names_a_step_and_always_the_same():
+    draft = "Plan: in order.\n1+1=2\n2+2=4\nThe answer is \\boxed{4}."
+    found = {controls.random_complaint(draft + " " * i) for i in range(20)}
+    assert found == {controls.SAYS + "1+1=2", controls.SAYS + "2+2=4"}
+    assert controls.random_complaint(draft) == controls.random_complaint(draft)
+    assert controls.random_complaint("57") == "Some step is wrong."
+
+
+def test_the_oracle_names_the_first_step_that_departs_from_the_plan():
+    oracle = controls.Oracle.of_word("dev", 3)
+    for question, problem in oracle.problems.items():
+        solution = solve(problem, "in order", split=False)
+        assert oracle.complaint(question, solution) == ALL_RIGHT
+        lines = solution.split("\n")
+        wrong = [*lines[:-2], lines[-2] + "0", f"The answer is \\boxed{{{problem.answer}0}}."]
+        found = oracle.complaint(question, "\n".join(wrong))
+        assert found == controls.SAYS + lines[-2] + "0"
+
+
+def test_every_critic_speaks_about_the_same_draft():
+    question, problem = next(iter(controls.Oracle.of_word("dev", 1).problems.items()))
+    draft = solve(problem, "in order", split=False).replace("boxed{", "boxed{9")
+    llm = ScriptedLLM(draft, COMPLAINT, boxed(1), boxed(2), boxed(3), boxed(4), boxed(5))
+    solution = controls.revise_after_each(
+        llm,
+        Problem(question, None),
+        n=1,
+        params=chapter.PARAMS,
+        oracle=controls.Oracle({question: problem}),
+    )
+    *critics, samples = solution.trace
+    assert [entry["critic"] for entry in critics] == list(controls.CRITICS)
+    assert [solution.completions[entry["solution"]].text for entry in critics] == [
+        boxed(number) for number in (1, 2, 3, 4)
+    ]
+    said = [asked[3] for asked in llm.asked[2:6]]
+    assert said == [entry["critique"] for entry in critics] and len(set(said)) == 4
+    assert said[0] == COMPLAINT and said[2] == ALL_RIGHT
+    assert solution.completions[samples["samples"][0]].text == boxed(5)
+    assert [p.seed for p in llm.params[1:6]] == [1] * 5  # as in round 1 of self_refine
+
+
+def test_critics_are_counted_over_right_and_wrong_drafts():
+    def of(*answers: str) -> PooledProblem:
+        """The answers of the draft, after each critic, and of one sample; "1" is right."""
+        trace = [{"critic": c, "solution": i} for i, c in enumerate(controls.CRITICS, 1)]
+        return pooled("?", *(sample(a, 5) for a in answers), trace=(*trace, {"samples": [5]}))
+
+    pool = [of("1", "1", "2", "1", "1", "1"), of("1", "2", "1", "1", "1", "2")]
+    pool += [of("2", "2", "2", "1", "1", "2")]
+    rows = controls.compare_critics(pool)
+    assert [row["critic"] for row in rows] == [*controls.CRITICS, "samples"]
+    assert [row["kept"] for row in rows] == [1, 1, 2, 2, 1]
+    assert [row["repaired"] for row in rows] == [0, 0, 1, 1, 0]
+    assert {(row["right drafts"], row["wrong drafts"]) for row in rows} == {(2, 1)}
+    assert rows[2]["above own"][0] == pytest.approx(2 / 3) and "above own" not in rows[0]
+
+
+def test_the_controls_are_run_and_written(tmp_path):
+    script = SCRIPT.with_name("controls.py")
+    small = ("--limit", "2", "--split", "dev", "--n", "2", "--chapter", str(tmp_path))
+    done = start_script(script, *small, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "results" / "controls.json").read_text())["critics"]
+    assert [row["right drafts"] + row["wrong drafts"] for row in rows] == [2] * 5
+    assert "| random step |" in (tmp_path / "RESULTS.md").read_text()
+
+
+# --- The exercises --------------------------------------------------------------------------------
+
+
+def check_name(check) -> str:
+    """The name of a check, which may have been given its pool."""
+    return getattr(check, "func", check).__name__
+
+
+def names(cases: list[tuple]) -> list[str]:
+    return [f"{check_name(check)}: {function.__name__}" for check, function, *_ in cases]
+
+
+@pytest.mark.parametrize(("check", "answer"), RIGHT, ids=names(RIGHT))
+def test_right_answers_pass(check, answer, capsys):
+    check(answer)
+    assert re.search("Exercise . (is right|keeps to the rules)", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(("check", "answer", "message"), WRONG, ids=names(WRONG))
+def test_wrong_answers_are_rejected_with_words_that_help(check, answer, message):
+    with pytest.raises(AssertionError, match=re.escape(message)):
+        check(answer)
+
+
+def test_every_exercise_has_eight_wrong_answers_and_two_right_ones():
+    cells = nbformat.read(SCRIPT.with_name("exercises.ipynb"), as_version=4).cells
+    called = re.findall(r"checks\.(\w+)\(", "\n".join(cell.source for cell in cells))
+    wrong, right = (Counter(check_name(check) for check, *_ in each) for each in (WRONG, RIGHT))
+    assert len(called) == 6
+    for name in called:
+        assert wrong[name] >= 8 and right[name] >= 2
+
+
+def test_an_unsolved_exercise_says_so():
+    def stopped(problem, enough, rounds=3):
+        raise NotImplementedError
+
+    def combined(problem):
+        raise NotImplementedError
+
+    with pytest.raises(AssertionError, match="not written yet"):
+        checks.check_stopped(stopped)
+    with pytest.raises(AssertionError, match="not written yet"):
+        checks.check_combined(combined, checks.TOY, 99)
+
+
+def test_a_metered_text_is_paid_for_once_and_shows_no_grade():
+    problem = Metered(checks.TOY[0])
+    assert problem.tokens == 0 and problem.answers == []
+    assert problem.critique() == "?" and problem.tokens == 43  # with the draft
+    assert problem.draft().answer == "1" and problem.tokens == 43
+    assert problem.revision().scores == {"reward": 0.1} and problem.tokens == 77
+    assert problem.sample(0) == problem.sample(0) and problem.tokens == 105
+    assert problem.answers == ["1", "2", "1"]
+    assert not hasattr(problem.sample(1), "is_right")
+    assert not any(isinstance(value, Sample) for value in vars(problem).values())
+    assert Metered(checks.TOY[2]).revision() is None
+    for number in (-1, 4):
+        with pytest.raises(IndexError, match=f"no sample {number}"):
+            problem.sample(number)

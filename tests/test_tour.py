@@ -224,6 +224,38 @@ def starts_with_the_first_part(parts, left, right):
     return merged
 
 
+@wrong(one, "return a new one, also if nothing merges")
+def returns_the_same_list(parts, left, right):
+    merged = with_an_index(parts, left, right)
+    return parts if merged == parts else merged
+
+
+@wrong(one, "do not join and split|a part need not be text")
+def joins_and_splits(parts, left, right):
+    text = "".join(f",{part.decode('latin-1')}," for part in parts)
+    pair = f",{left.decode('latin-1')},,{right.decode('latin-1')},"
+    merged = text.replace(pair, f",{(left + right).decode('latin-1')},")
+    return [part.encode("latin-1") for part in merged[1:-1].split(",,")] if text else []
+
+
+@wrong(one, "a part need not be text|stopped with UnicodeDecodeError")
+def decodes_the_parts(parts, left, right):
+    texts = [part.decode() for part in parts]
+    merged = with_an_index(texts, left.decode(), right.decode())
+    return [part.encode() for part in merged]
+
+
+@wrong(one, "a part may be a space")
+def strips_the_parts(parts, left, right):
+    merged = with_an_index(parts, left, right)
+    return merged if b" " not in parts else [part.strip() for part in merged]
+
+
+@wrong(one, "scan from the left")
+def not_for_equal_parts(parts, left, right):
+    return list(parts) if left == right else with_an_index(parts, left, right)
+
+
 # --- 2. window_mask -------------------------------------------------------------------------------
 
 two = checks.check_window_mask
@@ -331,6 +363,39 @@ def a_window_of_blocks(num_cached, num_new, window):
 @wrong(two, "return a tensor, not list")
 def a_list(num_cached, num_new, window):
     return with_distances(num_cached, num_new, window).tolist()
+
+
+@wrong(two, "begins at|must attend")
+def the_cached_are_always_seen(num_cached, num_new, window):
+    mask = with_distances(num_cached, num_new, window)
+    mask[:, :num_cached] = True
+    return mask
+
+
+@wrong(two, "the shape|must attend")
+def swaps_cached_and_new(num_cached, num_new, window):
+    return with_distances(num_new, num_cached, window)
+
+
+@wrong(two, "begins at|must attend")
+def one_more_if_something_is_cached(num_cached, num_new, window):
+    return with_distances(num_cached, num_new, window + (num_cached > 0))
+
+
+@wrong(two, "must attend to position")
+def a_window_of_new_tokens_only(num_cached, num_new, window):
+    mask = with_distances(num_cached, num_new, window)
+    mask[:, :num_cached] = False
+    return mask
+
+
+@wrong(two, "which comes later")
+def fills_backwards_from_each_row(num_cached, num_new, window):
+    mask = torch.zeros(num_new, num_cached + num_new, dtype=torch.bool)
+    for row in range(num_new):
+        for back in range(window):
+            mask[row, num_cached + row - back] = True  # a negative column wraps around
+    return mask
 
 
 # --- 3. attend ------------------------------------------------------------------------------------
@@ -460,6 +525,57 @@ def swaps_groups_and_heads(q, keys, values):
 @wrong(three, "the shape .1, 1, 3.")
 def forgets_the_groups(q, keys, values):
     return (q[:, None] @ keys.mT).softmax(dim=-1) @ values
+
+
+@right(three)
+def with_the_function_of_pytorch(q, keys, values):
+    keys, values = repeated(q, keys, values)
+    return torch.nn.functional.scaled_dot_product_attention(q[:, None], keys, values)[:, 0]
+
+
+@wrong(three, "both weights are 1/2")
+def causal_as_for_a_whole_text(q, keys, values):
+    keys, values = repeated(q, keys, values)
+    attend = torch.nn.functional.scaled_dot_product_attention
+    return attend(q[:, None], keys, values, is_causal=True)[:, 0]
+
+
+@wrong(three, "both weights are 1/2")
+def not_to_itself(q, keys, values):
+    return with_exp(q, keys[:, :-1], values[:, :-1]) if keys.shape[1] > 1 else values[:, 0]
+
+
+@wrong(three, "wrong numbers|are neighbors|stopped with")
+def always_groups_of_two(q, keys, values):
+    keys, values = (x.repeat_interleave(2, dim=0)[: len(q)] for x in (keys, values))
+    return with_exp(q, keys, values) if len(keys) == len(q) else with_exp(q, keys[:1], values[:1])
+
+
+@wrong(three, "wrong numbers")
+def the_plain_mean(q, keys, values):
+    _, values = repeated(q, keys, values)
+    return values.mean(dim=1)
+
+
+@wrong(three, "wrong numbers")
+def with_32_numbers_per_head(q, keys, values):
+    return with_exp(q * (q.shape[1] / 32) ** 0.5, keys, values)
+
+
+@wrong(three, "largest score of each head")
+def subtracts_the_largest_of_all_heads(q, keys, values):
+    keys, values = repeated(q, keys, values)
+    scores = (keys @ q[:, :, None])[..., 0] / q.shape[-1] ** 0.5
+    weights = (scores - scores.max()).exp()
+    weights = weights / weights.sum(dim=-1, keepdim=True)
+    return (weights[:, None] @ values)[:, 0]
+
+
+@wrong(three, "exp.1000. is infinite")
+def clips_the_scores(q, keys, values):
+    keys, values = repeated(q, keys, values)
+    scores = (keys @ q[:, :, None])[..., 0] / q.shape[-1] ** 0.5
+    return (scores.clamp(max=80).softmax(dim=-1)[:, None] @ values)[:, 0]
 
 
 # --- 4. nucleus -----------------------------------------------------------------------------------
@@ -592,6 +708,47 @@ def ignores_top_p(probabilities, top_p):
 def returns_only_the_kept(probabilities, top_p):
     kept = with_a_threshold(probabilities, top_p)
     return kept[kept > 0]
+
+
+@wrong(four, "stopped with IndexError|a hair below 1")
+def counts_until_the_sum_is_reached(probabilities, top_p):
+    ordered = probabilities.sort(descending=True).values
+    count, held = 0, 0.0
+    while held < top_p:
+        held += ordered[count].item()
+        count += 1
+    kept = probabilities * (probabilities >= ordered[count - 1])
+    return kept / kept.sum()
+
+
+@wrong(four, "Divide by the sum")
+def divides_by_top_p(probabilities, top_p):
+    return with_a_threshold(probabilities, top_p) * min(1.0, top_p + 0.3)
+
+
+@wrong(four, "Divide by the sum")
+def returns_a_mask(probabilities, top_p):
+    return (with_a_threshold(probabilities, top_p) > 0).float()
+
+
+@wrong(four, "hold only 0.500")
+def drops_what_is_unlikely(probabilities, top_p):
+    kept = probabilities * (probabilities > 1 - top_p)
+    return kept / kept.sum() if kept.sum() > 0 else with_a_threshold(probabilities, top_p)
+
+
+@wrong(four, "proportions")
+def kept_tokens_are_equal(probabilities, top_p):
+    kept = (with_a_threshold(probabilities, top_p) > 0).float()
+    return kept / kept.sum()
+
+
+@wrong(four, "only exact ties")
+def keeps_near_ties(probabilities, top_p):
+    ordered = probabilities.sort(descending=True).values
+    before = ordered.cumsum(dim=0) - ordered
+    kept = probabilities * (probabilities >= ordered[before < top_p].min() - 1e-3)
+    return kept / kept.sum()
 
 
 # --- 5. next_logits -------------------------------------------------------------------------------
@@ -735,6 +892,42 @@ def eats_the_lists(model, cache, cached_ids, prompt_ids):
     return model(torch.tensor([prompt_ids]), cache)[0, -1]
 
 
+@wrong(five, "tokens, but")
+def reads_twice(model, cache, cached_ids, prompt_ids):
+    common = tour_common(cached_ids, prompt_ids)
+    cache.truncate([common])
+    model(torch.tensor([prompt_ids[common:]]), cache)
+    return model(torch.tensor([prompt_ids]))[0, -1]
+
+
+@wrong(five, "its lengths are|keeps keys|take those of the last one")
+def reads_only_the_last_token(model, cache, cached_ids, prompt_ids):
+    cache.truncate([tour_common(cached_ids, prompt_ids)])
+    return model(torch.tensor([prompt_ids[-1:]]), cache)[0, -1]
+
+
+@wrong(five, "tokens, but 1 are enough|tokens, but")
+def starts_afresh_if_the_prompt_is_shorter(model, cache, cached_ids, prompt_ids):
+    shorter = len(prompt_ids) < len(cached_ids)
+    common = 0 if shorter else tour_common(cached_ids, prompt_ids)
+    cache.truncate([common])
+    return model(torch.tensor([prompt_ids[common:]]), cache)[0, -1]
+
+
+@wrong(five, "reads 5 tokens, but 2 are enough")
+def compares_from_the_end(model, cache, cached_ids, prompt_ids):
+    common = tour_common(cached_ids[::-1], prompt_ids[::-1])
+    cache.truncate([common])
+    return model(torch.tensor([prompt_ids[common:]]), cache)[0, -1]
+
+
+@wrong(five, "Nothing is cached")
+def wants_something_cached(model, cache, cached_ids, prompt_ids):
+    common = max(1, tour_common(cached_ids, prompt_ids))
+    cache.truncate([common])
+    return model(torch.tensor([prompt_ids[common:]]), cache)[0, -1]
+
+
 # --- 6. completion_logprobs -----------------------------------------------------------------------
 
 six = checks.check_completion_logprobs
@@ -799,6 +992,11 @@ for name, solve, message in [
     ("a list of tensors", lambda *a: [torch.tensor(x) for x in sums()(*a)], "list of Python numbers"),
     ("one number", lambda *a: [sum(sums()(*a))], "3 rows"),
     ("one prompt length", lambda x, rows, n: sums()(x, rows, [n[0]] * 3), "prompt length of its own"),
+    ("the logarithm of the softmax", sums(each=lambda x: x.softmax(-1).log()), "use `log_softmax`"),
+    ("the logarithm of a product", lambda *a: [math.log(p) if p else -math.inf for p in sums(each=lambda x: x.softmax(-1), total=math.prod)(*a)], "use `log_softmax`"),
+    ("rounded to two digits", lambda *a: [round(x, 2) for x in sums()(*a)], "but it should be"),
+    ("None for an empty one", lambda *a: [x or None for x in sums()(*a)], "list of Python numbers"),
+    ("empty ones left out", lambda *a: [x for x in sums()(*a) if x], "3 rows"),
     ("an error for empty ones", sums(total=lambda v: sum(v) / len(v) * len(v)), "ZeroDivisionError"),
 ]:  # fmt: skip
     solve.__name__ = name

@@ -95,6 +95,18 @@ def check_merge_pair(merge_pair: Callable[[list[bytes], bytes, bytes], list[byte
         result = call(merge_pair, given, left.encode(), right.encode(), case=case)
         assert isinstance(result, list), f"{case}: return a list, not {type(result).__name__}"
         assert result == wanted, f"{case} returned {result}, but it should be {wanted}: {hint}"
+    for given, left, right, wanted, hint in [
+        ([b" ", b"s", b" ", b"s"], b" ", b"s", [b" s", b" s"], "a part may be a space"),
+        ([b",", b"\xf0", b"\x9f"], b"\xf0", b"\x9f", [b",", b"\xf0\x9f"], "a part need not be "
+         "text, and it may be any sign: do not join and split the parts"),
+    ]:  # fmt: skip
+        case = f"merge_pair({given}, {left}, {right})"
+        result = call(merge_pair, given, left, right, case=case)
+        assert result == wanted, f"{case} returned {result}, but it should be {wanted}: {hint}"
+    given = [b"a", b"c"]
+    assert merge_pair(given, b"a", b"b") is not given, (
+        "merge_pair returned the list that it was given: return a new one, also if nothing merges"
+    )
     print("Exercise 1 is right.")
 
 
@@ -192,12 +204,13 @@ def check_attend(attend: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
             f"{case}: wrong numbers. {attend_hint(result, q, keys, values)}"
         )
 
-    case = "scores of 1,000"
-    q, keys = torch.full((1, 4), 50.0), torch.tensor([[[10.0] * 4, [0.0] * 4]])
+    case = "two query heads, one with scores of 1,000 and 900, the other with scores of 0"
+    q, keys = torch.tensor([[50.0] * 4, [0.0] * 4]), torch.tensor([[[10.0] * 4, [9.0] * 4]])
     result = call(attend, q, keys, torch.tensor([[[1.0] * 4, [2.0] * 4]]), case=case)
-    assert close(result, torch.ones(1, 4)), (
-        f"{case}: the first key has all the weight, so the result is 1, not {result[0].tolist()}. "
-        "exp(1000) is infinite: use softmax, or subtract the largest score first"
+    assert close(result, torch.tensor([[1.0] * 4, [1.5] * 4])), (
+        f"{case}: the first head gives all the weight to its first key, the second half to each, "
+        f"so the results are 1 and 1.5, not {rounded(result[:, 0].tolist())}. exp(1000) is "
+        "infinite: use softmax, or subtract the largest score of each head first"
     )
     print("Exercise 3 is right.")
 
@@ -247,6 +260,7 @@ NUCLEI = [  # probabilities in eighths, top_p, kept, what to think of
     ([4, 0, 3, 1], 1.0, [0, 2, 3], "top_p = 1 keeps every token that is possible at all"),
     ([7, 1, 0, 0], 0.9, [0, 1], "impossible tokens are never kept"),
     ([3, 3, 1, 1], 0.7, [0, 1], "stop as soon as the kept tokens hold top_p"),
+    ([8], 0.5, [0], "a single token stays"),
 ]
 
 
@@ -276,6 +290,17 @@ def check_nucleus(nucleus: Callable[[Tensor, float], Tensor]) -> None:
             f"{case} returned {rounded(result.tolist())}. Kept tokens keep their proportions: "
             "divide by the sum, without a second softmax"
         )
+    probabilities = torch.tensor([0.5, 0.2504, 0.2496])
+    case = f"nucleus({rounded(probabilities.tolist(), 4)}, 0.6)"
+    result = check_tensor(call(nucleus, probabilities, 0.6, case=case), (3,), case)
+    assert result[2] == 0, f"{case} keeps all three tokens, but only exact ties are kept too"
+    probabilities = torch.linspace(0, 5, 400).softmax(dim=0)
+    case = "400 probabilities, top_p = 1"
+    result = call(nucleus, probabilities * 0.9999999, 1.0, case=f"{case}, whose sum is 0.9999999")
+    assert (check_tensor(result, (400,), case) > 0).all(), (
+        f"{case}: all tokens are possible, so all are kept. The sum of many probabilities may stay "
+        "a hair below 1"
+    )
     print("Exercise 4 is right.")
 
 
@@ -384,6 +409,16 @@ def check_completion_logprobs(
     assert close(torch.tensor(shifted), torch.tensor(right)), (
         "adding 7 to all logits must change nothing: logits are not log-probabilities yet"
     )
+    sharp = 300 * logits
+    result = call(completion_logprobs, sharp, ROWS, PROMPT_LENGTHS, case="logits of some hundreds")
+    assert all(math.isfinite(value) for value in result), (
+        f"logits of some hundreds: you return {result}. A softmax rounds such small probabilities "
+        "to 0, and the logarithm of 0 is infinite: use `log_softmax`"
+    )
+    right = sums_of_logprobs(sharp)
+    assert close(torch.tensor(result), torch.tensor(right)), (
+        f"logits of some hundreds: you return {rounded(result)}, but it should be {rounded(right)}"
+    )
     print("Exercise 6 is right.")
 
 
@@ -448,6 +483,6 @@ def logprob_hint(logits: Tensor, result: list[float]) -> str:
     return "For each token of the completion, look one position earlier, and add them all up"
 
 
-def rounded(values: list[float]) -> list[float]:
+def rounded(values: list[float], digits: int = 3) -> list[float]:
     """Numbers to show in a message."""
-    return [round(value, 3) for value in values]
+    return [round(value, digits) for value in values]
