@@ -17,10 +17,11 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
-from ch07_combine.long_stories import Story, long_stories, read_story
+from ch07_combine.long_stories import SPLITS, Story, long_stories, read_story
 from ch07_combine.long_tasks import long_tasks, split_task
 from ch07_combine.repl import Answer, Repl, truncated
 from shared import LLM, Completion, Cost, Problem, SamplingParams, Solution, prompts
+from shared.errors import UserError, setting_up
 from shared.evaluation.cli import (
     add_common_flags,
     friendly_errors,
@@ -291,7 +292,7 @@ def parse_args() -> argparse.Namespace:
     add("--calls", type=int, default=Limits.calls, help="repl: calls of llm_query")
     add("--depth", type=int, default=Limits.depth, help="repl: levels of sessions")
     add("--tokens", type=int, default=Limits.tokens, help="repl: generated tokens in all")
-    parser.set_defaults(n=1, temperature=0.0)
+    parser.set_defaults(n=1, temperature=0.0, problems="long", max_tokens=GREEDY.max_tokens)
     return parser.parse_args()
 
 
@@ -299,7 +300,13 @@ def main() -> None:
     """Run one method on new problems of one length."""
     args = parse_args()
     with friendly_errors():
-        params, llm = sampling_params(args), load_llm(args)
+        if args.problems != "long" or args.split not in SPLITS:
+            raise UserError(f"the problems here are made for it, with splits {', '.join(SPLITS)}")
+        for name in ("limit", "length", "size"):
+            if getattr(args, name) < 1:
+                raise UserError(f"--{name} must be at least 1, not {getattr(args, name)}")
+        with setting_up():
+            params, llm = sampling_params(args), load_llm(args)
         if args.method == "story":
             technique = partial(solve_story, size=args.size, n=args.n, params=params)
             problems = long_stories(args.length, args.limit, args.split)

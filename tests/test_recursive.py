@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from scripts import run_script
 from test_layout import imports_of
 
 from ch07_combine import recursive, recursive_tables, repl, rivals, study_recursive
@@ -374,6 +375,13 @@ def test_the_first_block_is_the_code(reply, code):
 def test_final_without_a_block(reply, answer):
     llm = Scripted([block("n = 3"), reply])
     assert recursive_language_model(llm, TASK).answer == answer
+
+
+@pytest.mark.parametrize("flag", [("--problems", "word"), ("--split", "train"), ("--length", "0")])
+def test_flags_without_a_meaning_are_refused(flag, tmp_path):
+    done = run_script(CHAPTER / "recursive.py", *flag, cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 # --- Tasks and rivals -----------------------------------------------------------------------------
