@@ -9,9 +9,10 @@ input, the result and, for well-known mistakes, what to look for.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from statistics import fmean
 
@@ -112,6 +113,8 @@ RANKED = [  # answers, scores, power, expected, what to think of
     (["9", "1", "1", "9"], [4, 4, 3, 3], 2, "9", EQUAL),
     (["5", "7"], [2, 2], 1, "5", EQUAL),
     (["1", "2", "2"], [2, 2, 1], 2, "1", EQUAL),
+    (["2", "1", "2"], [1, 5, 5], 1, "1",
+     "2 + 1 against 3 is a tie, and of the two scores 5 the earlier one ranks higher"),
     (["3", "2", "3,0", "2.0"], [1, 4, 2, 3], 1, "2", "2 and 2.0 are one answer"),
     (["1", "1,000", "1000"], [4, 3, 2], 0.1, "1,000", "1,000 and 1000 are one answer"),
     ([None], [1.0], 1, None, "There is no answer to return"),
@@ -250,6 +253,13 @@ def check_combined_scores(combined: Callable[[list[Sample], str, str], list[floa
             f"{case} gave {rounded(values)}, but it should be {rounded(expected)}. {hint}"
         )
     samples = [toy_sample(20.0, 0.1), toy_sample(21.0, 0.9), toy_sample(22.0, 0.5)]
+    samples = [replace(each, answer=answer) for each, answer in zip(samples, (None, "1", None))]
+    case = "answers None, '1', None with (certainty, judge) (20, 0.1), (21, 0.9), (22, 0.5)"
+    values = combined_values(combined, samples, ("certainty", "judge"), case)
+    assert all(map(close, values, [0, 0.75, 0.75])), (
+        f"{case} gave {rounded(values)}, but it should be [0, 0.75, 0.75]. A sample without an "
+        "answer counts like any other"
+    )
     for names, expected in ((("judge", "judge"), [0, 1, 0.5]), (("certainty",) * 2, [0, 0.5, 1])):
         case = f"combined_scores(samples, {names[0]!r}, {names[1]!r})"
         values = combined_values(combined, samples, names, case)
@@ -314,6 +324,11 @@ CALIBRATED = [  # scores, right ones, number of bins, {score: expected}, what to
      "Sort by the score alone: samples with equal scores keep the order of the list"),
     ([0.5, 0.9, 0.5, 0.1], "1001", 2, {0.1: 3 / 4, 0.4: 3 / 4, 0.5: 1 / 4},
      "Sort by the score alone; a score where two groups meet belongs to the upper one"),
+    ([0.5, 0.5, 0.5, 0.5], "1000", 2, {0.5: 1 / 4, 0.6: 1 / 4, 0.4: 1 / 2},
+     "Both groups begin at 0.5, and the last of them counts"),
+    ([0.5, 0.7] * 20, "1" * 20 + "0" * 20, 4, {0.4: 11 / 12, 0.5: 1 / 12, 0.7: 1 / 12},
+     "Samples with equal scores keep the order of the list: the sort must be stable "
+     "(np.argsort is stable only with kind='stable')"),
 ]  # fmt: skip
 
 
@@ -406,6 +421,13 @@ def seen_pool(rewards: dict[float, int]) -> list[PooledProblem]:
     ]
 
 
+def uneven_pool() -> list[PooledProblem]:
+    """One problem with 24 samples, half of them without an answer, and five with two samples."""
+    large = [scored(None, 0.9), scored("1", 0.5, True)] * 12
+    small = [scored("1", 0.9, True), scored("2", 0.5)]
+    return [PooledProblem("?", "1", 1, samples) for samples in (large, *[small] * 5)]
+
+
 SMALL = "The share 7/12 has log-odds 0.34: four together (1.35) weigh less than one 10/12 (1.61)"
 LOG_ODDS = [  # answers, rewards, number of bins, expected, what to think of
     (["1", "2"], [0.2, 0.9], 4, "2", "Negative log-odds become 0: only the second has a weight"),
@@ -457,6 +479,14 @@ def check_log_odds_rule(log_odds_rule: Callable[[list[PooledProblem], int], Choo
     backwards = call(log_odds_rule, turned, 3, case=case)
     result = call(backwards, [scored("1", 0.9), scored("2", 0.2)], case=case, returns_none=True)
     check_answer(result, "2", case, "Calibrate on `seen`")
+    case = "`seen` with 17 rewards of 0.9 (5 right, 12 without an answer) and 17 of 0.5 (12 right)"
+    uneven = call(log_odds_rule, uneven_pool(), 2, case=case)
+    result = call(uneven, [scored("1", 0.9), scored("2", 0.5)], case=case, returns_none=True)
+    hint = (
+        "Calibrate once, on all samples of all problems together, those without an answer too: "
+        "with 6/19 for 0.9 and 13/19 for 0.5, only the second has a weight"
+    )
+    check_answer(result, "2", case, hint)
     print("Exercise 6 is right.")
 
 
@@ -473,7 +503,8 @@ def compare_on_unseen(
     """Print each rule's accuracy on `unseen`, and the paired difference to the weighted vote.
 
     Enforces the budget: at most MOST_RULES rules, made from `seen` alone, which choose from copies
-    of the unseen samples without grades, each problem once.
+    of the unseen samples without grades. The rules are made a second time while all grades of
+    `unseen` are reversed: rules made from `seen` alone choose the same answers.
     """
     case = "my_rules(seen)"
     rules = call(my_rules, seen, case=case)
@@ -486,12 +517,23 @@ def compare_on_unseen(
     assert {problem.question for problem in seen}.isdisjoint(each.question for each in unseen), (
         "some problems are both in `seen` and in `unseen`"
     )
-    weighted = correct_on(ranked_by("reward_last", weighted_answer), unseen, "the weighted vote")
-    lines = [f"weighted by reward  {fmean(weighted):.3f}"]
+    weighted = graded(answers_of(ranked_by("reward_last", weighted_answer), unseen, "vote"), unseen)
+    chosen = {}
     for name, rule in rules.items():
         assert isinstance(name, str), f"{case}: the names are text, not {name!r}"
         assert callable(rule), f"{case}[{name!r}]: a rule is a function, not {type(rule).__name__}"
-        right = correct_on(rule, unseen, f"the rule {name!r}")
+        chosen[name] = answers_of(rule, unseen, f"the rule {name!r}")
+    with opposite_grades(unseen):
+        for name, rule in call(my_rules, seen, case=case).items():
+            again = answers_of(rule, unseen, f"the rule {name!r}")
+            assert again == chosen.get(name), (
+                f"the rule {name!r} chooses other answers when the grades of `unseen` change. Make "
+                "rules from `seen` alone, not from `unseen` or `pool` (or, if a rule draws random "
+                "numbers, give it a seed)"
+            )
+    lines = [f"weighted by reward  {fmean(weighted):.3f}"]
+    for name, answers in chosen.items():
+        right = graded(answers, unseen)
         gain = paired_bootstrap(right, weighted)
         verdict = "excludes 0" if gain.low > 0 or gain.high < 0 else "includes 0"
         lines.append(
@@ -501,8 +543,21 @@ def compare_on_unseen(
     print(f"{len(unseen)} unseen problems; differences to the weighted vote\n" + "\n".join(lines))
 
 
-def correct_on(rule: Choose, pool: list[PooledProblem], name: str) -> list[bool]:
-    """For each problem whether the rule is right; it sees no grades."""
+@contextlib.contextmanager
+def opposite_grades(pool: list[PooledProblem]) -> Iterator[None]:
+    """While the block runs, each sample of these problems has the opposite grade."""
+    kept = [list(problem.samples) for problem in pool]
+    try:
+        for problem in pool:
+            problem.samples[:] = [replace(s, is_right=not s.is_right) for s in problem.samples]
+        yield
+    finally:
+        for problem, samples in zip(pool, kept):
+            problem.samples[:] = samples
+
+
+def answers_of(rule: Choose, pool: list[PooledProblem], name: str) -> list[str | None]:
+    """The rule's answer to each problem; it sees no grades."""
     answers = []
     for problem in pool:
         hidden = [replace(sample, is_right=False) for sample in problem.samples]
@@ -515,4 +570,9 @@ def correct_on(rule: Choose, pool: list[PooledProblem], name: str) -> list[bool]
     assert any(answer is not None for answer in answers), (
         f"{name} returned None for every problem. Is a `return` missing?"
     )
+    return answers
+
+
+def graded(answers: list[str | None], pool: list[PooledProblem]) -> list[bool]:
+    """For each problem whether its answer is right."""
     return [is_right_answer(answer, problem) for answer, problem in zip(answers, pool)]

@@ -1,4 +1,4 @@
-"""What a search is worth at equal tokens: beside it, as many tokens of whole solutions.
+"""What a search is worth: compared with whole solutions that cost as many tokens.
 
 A pool of whole solutions says what its rivals answer with any number of samples. A row of `compare`
 has the accuracy of a search, its cost, and its lead over each rival that costs as much.

@@ -28,12 +28,15 @@ def particle_filter(
     value: Scorer,
     params: SamplingParams = PARAMS,
     step_end: str = "\n",
+    weighted: bool = False,
 ) -> Solution:
     """n particles, each a partial solution. After every step they are resampled, the better ones
     more often (Puri 2025). At the end each particle has one vote: its score has already decided how
-    many copies of it there are."""
+    many copies of it there are. With `weighted`, each distinct path votes once, with its score as
+    weight, as in the other searches."""
     tree = Tree(llm, problem, value, params, step_end, n=n)
-    return tree.solution(votes=Counter(drift(tree, n, random.Random(params.seed))))
+    votes = Counter(drift(tree, n, random.Random(params.seed)))
+    return tree.solution({node: node.score for node in votes} if weighted else votes)
 
 
 def drift(tree: Tree, n: int, rng: random.Random) -> list[Node]:

@@ -101,23 +101,24 @@ class Coin:
 
 
 @dataclass(frozen=True)
-class CoinUntilTheEnd:
-    """A control: a coin judges partial solutions, and `value` the finished ones. Such a search
-    prunes blindly and votes as the others do."""
+class SplitValue:
+    """One value judges the partial solutions and another the finished ones. With a coin for the
+    steps, the search prunes blindly and votes as the others do."""
 
-    value: Scorer
-    seed: int = 0
-    name: str = "coin_until_the_end"
+    steps: Scorer
+    ends: Scorer
+    name: str = "split_value"
 
     def score(self, llm: LLM, question: str, solutions: Sequence[Node]) -> Scores:
-        """Scores from 0 to 1, and what those of finished solutions cost."""
-        finished = [node for node in solutions if node.is_finished]
-        scores, cost = ([], Cost())
-        if finished:
-            scores, cost = self.value.score(llm, question, finished)
-        known = dict(zip(finished, scores))
-        coins, _ = Coin(self.seed).score(llm, question, solutions)
-        return Scores([known.get(node, coin) for node, coin in zip(solutions, coins)], cost)
+        """Scores from 0 to 1, in the order of the solutions, and what both values cost."""
+        known, total = {}, Cost()
+        for value, is_end in ((self.steps, False), (self.ends, True)):
+            asked = [node for node in solutions if node.is_finished == is_end]
+            if asked:
+                scores, cost = value.score(llm, question, asked)
+                known |= dict(zip(asked, scores))
+                total += cost
+        return Scores([known[node] for node in solutions], total)
 
 
 # --- The two studies ------------------------------------------------------------------------------
@@ -161,7 +162,7 @@ def study_searches(args: argparse.Namespace) -> dict:
         for name, (method, _) in METHODS.items()
         for n in SIZES.get(name, OTHER_SIZES)
     }
-    coin = CoinUntilTheEnd(StepReader(reward_model), args.seed)
+    coin = SplitValue(Coin(args.seed), StepReader(reward_model))
     controls = {("beam, coin", COIN_SIZE): searched("coin", beam_search, COIN_SIZE, coin)}
     for (name, n), run in [*runs.items(), *controls.items()]:
         if name.startswith("beam"):

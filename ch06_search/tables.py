@@ -18,6 +18,8 @@ def section(content: dict) -> str:
     """One result in Markdown; its keys tell which study it comes from."""
     if "searches" in content:
         return searches_section(content)
+    if "regimes" in content:
+        return regimes_section(content)
     return games_section(content) if "games" in content else recorded_section(content)
 
 
@@ -130,3 +132,32 @@ def games_section(content: dict) -> str:
             lines.append(line)
         parts += [title, markdown_table(lines)]
     return "\n\n".join(parts)
+
+
+def regimes_section(content: dict) -> str:
+    """Where search wins and where it does not, a regime per line."""
+    settings = content["settings"]
+    intro = (
+        f"{settings['model']}, few *dev* problems of each set (in brackets): a map of "
+        "where to look, not a result. Whole solutions: weighted best-of-N with the same reward "
+        "model, at equal generated tokens, problem by problem; with early stopping where the "
+        f"search has it (both stop at a score of {settings['threshold']}). *Wins* and *loses*: the "
+        "95% interval of the difference excludes 0."
+    )
+    lines = [
+        {
+            "problems": f"`{row['problems']}` ({row['num_problems']})",
+            "search": row["regime"],
+            "tokens per problem": f"{row['tokens']:.0f}",
+            "accuracy": f"{row['accuracy']:.3f}",
+            "whole solutions": f"{row['rival']:.3f}",
+            "difference": gain_of(row),
+            "verdict": "wins"
+            if row["low"] > 0
+            else "loses"
+            if row["high"] < 0
+            else "no difference",
+        }
+        for row in content["regimes"]
+    ]
+    return f"{intro}\n\n{markdown_table(lines)}"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from shared import Completion, Cost, Problem, SamplingParams, Solution, prompts
@@ -111,7 +112,8 @@ class Tree:
         """Sample k next steps of each node: the children, in the nodes' order.
 
         A node may stand in the list several times, and so may a child that was sampled several
-        times. A blank line is no step: sampling continues after it. `changes` are to the sampling.
+        times. A blank line is not a step: sampling continues after it. `changes` replace sampling
+        parameters.
         """
         children = self.sample([node for node in nodes for _ in range(k)], **changes)
         while blank := [child for child in children if child.is_blank]:
@@ -168,7 +170,7 @@ class Tree:
             for node, score in zip(new, checked_scores(scores, self.value.name, len(new))):
                 node.score = score
 
-    def solution(self, votes: Counter[Node] | None = None) -> Solution:
+    def solution(self, votes: Mapping[Node, float] | None = None) -> Solution:
         """The finished paths, and the answer whose weights add up to the most (Li 2023).
 
         A path weighs its score, and votes once however often it was sampled; or it weighs as

@@ -1152,12 +1152,12 @@ def test_the_coin_prunes_and_the_value_votes():
 
     nodes = [Node([], text) for text in "abcd"]
     nodes[2].finish_reason = "stop"
-    scores, cost = study.CoinUntilTheEnd(value).score(None, "?", nodes)
+    scores, cost = study.SplitValue(study.Coin(), value).score(None, "?", nodes)
     assert asked == [nodes[2]] and scores[2] == 0.75 and cost.scored_tokens == 1
     assert len(set(scores)) == 4 and all(0 <= score < 1 for score in scores)
-    again, nothing = study.CoinUntilTheEnd(value).score(None, "?", nodes[:2])
+    again, nothing = study.SplitValue(study.Coin(), value).score(None, "?", nodes[:2])
     assert again == scores[:2] and nothing == Cost()
-    assert study.CoinUntilTheEnd(value, seed=1).score(None, "?", nodes[:2])[0] != again
+    assert study.SplitValue(study.Coin(1), value).score(None, "?", nodes[:2])[0] != again
 
 
 def test_a_path_that_was_cut_off_is_not_covered_and_has_no_vote():
@@ -1192,7 +1192,7 @@ def test_the_page_of_results_is_made_from_the_recorded_results():
     folder = SCRIPT.parent / "results"
     contents = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
     page = (SCRIPT.parent / "RESULTS.md").read_text("utf-8")
-    assert len(contents) == 3 and all(tables.section(content) in page for content in contents)
+    assert len(contents) == 4 and all(tables.section(content) in page for content in contents)
 
 
 def test_a_recorded_search_is_compared_with_its_pool():
@@ -1201,15 +1201,6 @@ def test_a_recorded_search_is_compared_with_its_pool():
     for rival in recorded["recorded_rivals"]:
         assert rival["low"] < rival["gain"] < rival["high"]
         assert recorded["search"]["accuracy"] - rival["accuracy"] == pytest.approx(rival["gain"])
-
-
-def test_the_notebook_shows_the_tree_as_it_is():
-    notebook = json.loads(SCRIPT.with_suffix(".ipynb").read_text("utf-8"))
-    cells = ["".join(cell["source"]) for cell in notebook["cells"]]
-    source = Path(trees.__file__).read_text("utf-8")
-    for start, end in (("PARAMS = ", "class Tree:"), ("class Tree:", None)):
-        text = source[source.index(start) : source.index(end) if end else None].rstrip()
-        assert cells.count(text) == 1, "copy tree.py into the notebook's cells"
 
 
 def test_a_drawn_tree_has_a_place_for_every_node_and_ends_where_the_score_is_highest():

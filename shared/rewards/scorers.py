@@ -42,8 +42,8 @@ class Length:
 class Likelihood:
     """exp(mean log-probability): the geometric mean of the tokens' probabilities, from 0 to 1.
 
-    The mean and not the sum, because every further token makes a text less likely: the sum would
-    rank by length.
+    The mean and not the sum, because every further token makes a text less likely: the sum tends
+    to favor short texts.
     """
 
     name: str = "likelihood"

@@ -11,6 +11,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from ch03_best_of_n import checks
 from ch03_best_of_n.best_of_n import best_answer, weighted_answer
 from ch03_best_of_n.measures import oracle, ranked_by, score_of
-from shared.evaluation.pool import PooledProblem, Sample, majority
+from shared.evaluation.pool import PooledProblem, Sample, majority, read_pool
 from shared.grading.answers import normalize_answer
 from shared.grading.voting import count_votes, winner
 
@@ -461,6 +462,20 @@ def best_sample_only(answers, scores, power=1):
     return best_answer(answers, scores)
 
 
+@wrong(two, "of the two scores 5 the earlier one ranks higher")
+def ties_by_the_best_score_then_first_seen(answers, scores, power=1):
+    places = [i for i, answer in enumerate(answers) if answer is not None]
+    order = sorted(places, key=lambda i: -scores[i])
+    votes, best, spelling = {}, {}, {}
+    weights = {i: (len(order) - rank) ** power for rank, i in enumerate(order)}
+    for i in places:
+        form = normalize_answer(answers[i])
+        spelling.setdefault(form, answers[i])
+        votes[form] = votes.get(form, 0) + weights[i]
+        best[form] = max(best.get(form, -math.inf), scores[i])
+    return spelling[max(votes, key=lambda form: (votes[form], best[form]))] if votes else None
+
+
 # --- 3. expected_best_of_n ------------------------------------------------------------------------
 
 three = checks.check_expected_best_of_n
@@ -841,6 +856,26 @@ def share_of_the_raw_sum(samples, first, second):
     return [sum(other < one for other in sums) / size for one in sums]
 
 
+@wrong(four, "A sample without an answer counts like any other")
+def others_with_an_answer_only(samples, first, second):
+    shares = []
+    for name in (first, second):
+        answered = [score_of(s, name) for s in samples if s.answer is not None]
+        others = max(1, len(answered) - 1)
+        shares.append([sum(a < score_of(s, name) for a in answered) / others for s in samples])
+    return [fmean(pair) for pair in zip(*shares)]
+
+
+@wrong(four, "A sample without an answer counts like any other")
+def zero_without_an_answer(samples, first, second):
+    shares = []
+    for name in (first, second):
+        scores = [score_of(s, name) for s in samples]
+        shares.append([sum(o < s for o in scores) / max(1, len(scores) - 1) for s in scores])
+    values = [fmean(pair) for pair in zip(*shares)]
+    return [0.0 if s.answer is None else value for s, value in zip(samples, values)]
+
+
 # --- 5. calibrate ---------------------------------------------------------------------------------
 
 five = checks.check_calibrate
@@ -1075,6 +1110,56 @@ def sorts_the_lists_in_place(scores, is_right, bins):
     probability = cut(scores, is_right, bins)
     scores.sort()
     return probability
+
+
+def groups_in_order(scores, is_right, bins, order, place):
+    """Groups of samples in this order; `place` finds a score's group among the lowest scores."""
+    edges = [round(i * len(scores) / bins) for i in range(bins + 1)]
+    groups = [order[start:end] for start, end in zip(edges, edges[1:])]
+    lowest = [scores[group[0]] for group in groups]
+    shares = [(sum(is_right[i] for i in group) + 1) / (len(group) + 2) for group in groups]
+    return lambda score: shares[place(lowest, score)]
+
+
+def last_group(lowest, score):
+    """The last group that begins at or below the score."""
+    return max(0, bisect.bisect_right(lowest, score) - 1)
+
+
+@right(five)
+def by_argsort(scores, is_right, bins):
+    if not 1 <= bins <= len(scores):
+        raise ValueError("bins")
+    order = np.argsort(scores, kind="stable").tolist()
+    return groups_in_order(scores, is_right, bins, order, last_group)
+
+
+@wrong(five, "the sort must be stable")
+def by_an_unstable_sort(scores, is_right, bins):
+    """As np.argsort does on some machines: long lists lose the order of equal scores."""
+    if not 1 <= bins <= len(scores):
+        raise ValueError("bins")
+    order = sorted(range(len(scores)), key=lambda i: (scores[i], -i if len(scores) > 16 else i))
+    return groups_in_order(scores, is_right, bins, order, last_group)
+
+
+@wrong(five, "the last of them counts")
+def first_of_groups_that_begin_alike(scores, is_right, bins):
+    if not 1 <= bins <= len(scores):
+        raise ValueError("bins")
+    order = sorted(range(len(scores)), key=scores.__getitem__)
+
+    def place(lowest, score):
+        return lowest.index(lowest[last_group(lowest, score)])
+
+    return groups_in_order(scores, is_right, bins, order, place)
+
+
+@wrong(five, "stopped with ValueError")
+def refuses_more_bins_than_different_scores(scores, is_right, bins):
+    if not 1 <= bins <= len(set(scores)):
+        raise ValueError("bins")
+    return by_argsort(scores, is_right, bins)
 
 
 # --- 6. log_odds_rule -----------------------------------------------------------------------------
@@ -1355,6 +1440,24 @@ def returns_none_for_a_missing_answer(seen, bins):
     return choose
 
 
+@wrong(six, "those without an answer too")
+def calibrates_on_answered_samples(seen, bins):
+    answered = [
+        replace(problem, samples=[s for s in problem.samples if s.answer is not None])
+        for problem in seen
+    ]
+    return rule(answered, bins)
+
+
+@wrong(six, "on all samples of all problems together")
+def calibrates_each_problem(seen, bins):
+    def mean_of_all(seen, bins):
+        fits = [fitted([problem], min(bins, len(problem.samples))) for problem in seen]
+        return lambda reward: fmean(fit(reward) for fit in fits)
+
+    return rule(seen, bins, fit=mean_of_all)
+
+
 # --- 6, second part: my_rules ---------------------------------------------------------------------
 
 
@@ -1445,3 +1548,26 @@ def sorts_the_samples(seen):
 @wrong(seven, "Is a `return` missing?")
 def forgets_the_rules(seen):
     {"mine": rule(seen, 2)}
+
+
+DEV = read_pool(Path(checks.__file__).with_name("dev_pool.jsonl"))[:80]
+
+
+def forty(my_rules):
+    """The comparison of exercise 6 on 40 dev problems."""
+    checks.compare_on_unseen(my_rules, DEV[:40], DEV[40:])
+
+
+@right(forty)
+def calibrates_on_seen(seen):
+    return {f"{bins} groups": rule(seen, bins) for bins in (2, 10)}
+
+
+@wrong(forty, "not from `unseen` or `pool`")
+def calibrates_on_unseen(seen):
+    return {"10 groups": rule(DEV[40:], 10)}
+
+
+@wrong(forty, "not from `unseen` or `pool`")
+def calibrates_on_the_whole_pool(seen):
+    return {"10 groups": rule(DEV, 10)}
