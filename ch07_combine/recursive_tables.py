@@ -28,8 +28,8 @@ def write_recursive_page(chapter: Path) -> Path:
     parts = ["# Recursive language models: results", "Written by `study_recursive.py`."]
     for path in sorted((chapter / "results" / FOLDER).glob("*.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
-        told = ", ".join(f"{key} {value}" for key, value in content["settings"].items())
-        parts += [f"## {content['title']}", f"{told}. Intervals are 95%. {content['caption']}"]
+        settings_line = ", ".join(f"{key} {value}" for key, value in content["settings"].items())
+        parts += [f"## {content['title']}", f"{settings_line}. Intervals are 95%. {content['caption']}"]
         parts += [markdown_table(shown(content["rows"]))]
         if path.stem in X_LABELS:
             figure = plot_lengths(content["rows"], X_LABELS[path.stem])
