@@ -29,7 +29,8 @@ def write_recursive_page(chapter: Path) -> Path:
     for path in sorted((chapter / "results" / FOLDER).glob("*.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
         settings_line = ", ".join(f"{key} {value}" for key, value in content["settings"].items())
-        parts += [f"## {content['title']}", f"{settings_line}. Intervals are 95%. {content['caption']}"]
+        caption = f"{settings_line}. Intervals are 95%. {content['caption']}"
+        parts += [f"## {content['title']}", caption]
         parts += [markdown_table(shown(content["rows"]))]
         if path.stem in X_LABELS:
             figure = plot_lengths(content["rows"], X_LABELS[path.stem])
