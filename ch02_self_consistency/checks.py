@@ -39,6 +39,7 @@ LEADERS: list[tuple[Votes, list[str], str]] = [  # votes, leaders, what to think
     ({"9": 1, "8": 3, "10": 3, "7": 3}, ["8", "10", "7"], "three answers have three votes each"),
     ({"7": 1, "8": 1}, ["7", "8"], "a leader needs only as many votes as any other answer"),
     ({"7": 3, "8": 2, "9": 2}, ["7"], "a tie for second place is not a tie for the lead"),
+    ({"7": 5, "8": 4, "9": 1}, ["7"], "a leader has the most votes, not more than the average"),
     ({"5": 0.5, "3": 1.5, "6": 1.5}, ["3", "6"], "weighted votes need not be whole numbers"),
     ({"3": 1.3, "6": 1.2}, ["3"], "1.2 votes are fewer than 1.3: do not round weighted votes"),
     ({"3": 0.5, "6": 0.5}, ["3", "6"], "weighted votes may all be below 1"),
@@ -75,7 +76,7 @@ def leaders_hint(result: list, expected: list[str], hint: str) -> str:
 LENGTHS: list[tuple[list[tuple[str | None, int]], str | None, str]] = [
     ([("3", 9), ("4", 5)], "4", "a tie: the samples of 4 are shorter"),
     ([("4", 5), ("3", 9)], "4", "a tie: the samples of 4 are shorter"),
-    ([("3", 90), ("3", 90), ("4", 5)], "3", "3 has more votes, so length must not matter"),
+    ([("3", 900), ("3", 900), ("4", 5)], "3", "3 has more votes, so length must not matter"),
     (
         [("3", 9), ("3", 9), ("4", 8), ("4", 8), ("5", 1)],
         "4",
@@ -131,6 +132,11 @@ LENGTHS: list[tuple[list[tuple[str | None, int]], str | None, str]] = [
         [("7", 5), ("$1000", 9), ("1000", 9)],
         "$1000",
         "$1000 and 1000 are one answer with two votes: compare normal forms",
+    ),
+    (
+        [("1,000", 9), ("1000", 9), ("1000", 9), ("7", 5)],
+        "1,000",
+        "1,000 was seen first: return the first spelling, not the most frequent one",
     ),
     ([(None, 1), (None, 1), ("4", 9)], "4", "a sample without an answer has no vote"),
     ([("3", 10), ("4", 11), (None, 1), (None, 2)], "3", "samples without an answer do not count"),
@@ -206,13 +212,18 @@ def paired_hint(
     """What a wrong interval looks like."""
     mean, low, high = result
     differences = np.subtract(a, b)
+    n, spread = len(a), differences.std(ddof=1)
+    exact = differences.mean() + np.array([0, -1, 1]) * 1.96 * spread / math.sqrt(n)
+    if any(np.allclose(result, exact.round(digits), rtol=0, atol=1e-9) for digits in (1, 2, 3)):
+        return "these are rounded; return the numbers as they are"
+    if np.allclose(sorted(result), sorted(exact)) and not math.isclose(mean, exact[0]):
+        return "the numbers are right, but their order is (mean, low, high)"
     if not math.isclose(mean, differences.mean(), abs_tol=1e-9):
         return "the mean is that of the differences, a minus b, over all problems"
     if np.allclose(result, np.clip(expected, -1, 1), atol=1e-4):
         return "the interval may reach below -1 or above 1: do not cut it"
     if not math.isclose(high - mean, mean - low, abs_tol=1e-9) or high < low:
         return "low is the mean minus the half-width, high is the mean plus the half-width"
-    n, spread = len(a), differences.std(ddof=1)
     halves = {
         "this treats A and B as if they had solved different problems. Take the standard deviation "
         "of the differences": 1.96 * math.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / n),
@@ -221,6 +232,9 @@ def paired_hint(
         / math.sqrt(n),
         "divide the standard deviation by the square root of n": 1.96 * spread,
         "divide the standard deviation by the square root of n, not by n": 1.96 * spread / n,
+        "divide by the square root of n, not of n - 1: stdev has taken care of that": 1.96
+        * spread
+        / math.sqrt(n - 1),
         "half the width is 1.96 standard errors": spread / math.sqrt(n),
         "half the width is 1.96 standard errors, not 2": 2 * spread / math.sqrt(n),
         "this is an interval of one standard deviation; take 1.96 standard errors": spread,
@@ -250,15 +264,17 @@ def check_plug_in(plug_in: Callable[[int, int, int], float]) -> None:
         result = check_number(call(plug_in, n, c, k, case=case), case)
         if not close(result, expected):
             raise AssertionError(
-                f"{case} returned {result:.4f}, not {expected:.4f}: "
-                + plug_in_hint(n, c, k, result, hint)
+                f"{case} returned {result:.6g}, not {expected:.6g}: "
+                + plug_in_hint(n, c, k, result, expected, hint)
             )
     print("Exercise 4 is right.")
 
 
-def plug_in_hint(n: int, c: int, k: int, result: float, hint: str) -> str:
+def plug_in_hint(n: int, c: int, k: int, result: float, expected: float, hint: str) -> str:
     """What a wrong estimate looks like."""
     share = c / n
+    if any(close(result, round(expected, digits)) for digits in (2, 3, 4)):
+        return "this is rounded; return the number as it is"
     if result == 1 and c < n:
         return (
             f"1 would mean that a right sample is certain. Each of the {k} samples fails with "
@@ -317,6 +333,7 @@ def check_probability_ahead_dirichlet(probability_ahead_dirichlet: Callable[...,
         )
     check_seed(probability_ahead_dirichlet)
     check_draws(probability_ahead_dirichlet)
+    check_leader(probability_ahead_dirichlet)
     print("Exercise 5 is right.")
 
 
@@ -387,3 +404,19 @@ def check_draws(probability_ahead_dirichlet: Callable[..., float]) -> None:
             f"{case} returned {wins / draws:.4f}, which is not a multiple of 1/{draws}: use "
             "exactly `draws` draws and divide by their number"
         )
+
+
+def check_leader(probability_ahead_dirichlet: Callable[..., float]) -> None:
+    """Raise AssertionError if the winner of most draws is counted instead of the leader."""
+    votes = {"7": 1, "8": 1, "9": 1, "6": 1}
+    case = f"probability_ahead_dirichlet({votes}, draws=5, seed=...)"
+    results = [
+        call(probability_ahead_dirichlet, votes, case=case, draws=5, seed=seed)
+        for seed in range(200)
+    ]
+    mean = sum(results) / len(results)
+    assert abs(mean - 0.25) < 0.08, (
+        f"{case}: the mean over 200 seeds is {mean:.2f}, not about 0.25. Count the draws in which "
+        "the leader of the votes is the largest, not those of the answer that is the largest most "
+        "often"
+    )

@@ -18,6 +18,7 @@ from ch02_self_consistency.rules import (
     vote_accuracy,
     vote_credit,
 )
+from ch02_self_consistency.self_consistency import probability_ahead
 from shared.decoder.sampler import keep_min_p, keep_top_k, keep_top_p
 from shared.evaluation.plots import accuracy_axis
 from shared.evaluation.pool import PooledProblem
@@ -100,14 +101,17 @@ def plot_toy_votes(axes: Axes) -> None:
     axes.set_xticks(sizes, [str(n) for n in sizes])
     axes.minorticks_off()
     axes.set_xlim(0.9, 90)
-    axes.set(xlabel="samples that vote", title="Toy vote: each sample is right with 40%")
+    axes.set(
+        xlabel="samples that vote", title="Toy vote: each sample is right with probability 0.4"
+    )
     accuracy_axis(axes)
 
 
 def plot_posteriors(axes: Axes, counts: Sequence[tuple[int, int]]) -> None:
-    """Plot the posterior of the leader's share after (first, second) votes; shade above 1/2."""
+    """Plot the posterior of the leader's share after three (first, second) votes, the flattest
+    first; shade above 1/2. The names stand left of the rising lines, where they cross nothing."""
     shares = [i / 400 for i in range(401)]
-    for (first, second), alpha in zip(counts, (0.4, 0.7, 1.0)):
+    for (first, second), alpha, place in zip(counts, (0.4, 0.7, 1.0), (80, 196, 280)):
         heights = [q**first * (1 - q) ** second for q in shares]
         area = sum(heights) / 400
         density = [height / area for height in heights]
@@ -116,17 +120,16 @@ def plot_posteriors(axes: Axes, counts: Sequence[tuple[int, int]]) -> None:
         axes.fill_between(
             shares, density, where=above, color=COLORS["majority"], alpha=0.12, linewidth=0
         )
-        top = max(range(401), key=lambda i: density[i])
         axes.annotate(
-            f"{first} : {second}",
-            (shares[top], density[top]),
-            xytext=(0, 4),
+            f"{first} : {second}, P = {probability_ahead({'a': first, 'b': second}):.2f}",
+            (shares[place], density[place]),
+            xytext=(-6, 4),
             textcoords="offset points",
-            ha="center",
+            ha="right",
         )
     axes.axvline(0.5, color="#000000", linewidth=0.8, linestyle=":")
     axes.set(xlabel="true share q of the leader", ylabel="density", xlim=(0, 1), ylim=(0, None))
-    axes.set_title("What the votes say about q; shaded: the leader leads")
+    axes.set_title("What the votes say about q; shaded area P: the leader is truly ahead")
 
 
 def plot_stopping(

@@ -29,6 +29,10 @@ LONG = problem(*"33344444")  # is right only with all eight samples
 OPEN = problem("4", None, "4", "4")  # the first two samples have one answer
 SPELLED = problem(*"334444", gold="$4.00")  # LATE, with the right answer spelled otherwise
 LAPSE = problem(*"4433333344444444")  # right after 2 samples and after 16, wrong after 8
+GLIMPSE = problem(*"344444")  # the first two samples tie: one of them is right, their vote is 3
+FIRST_NONE = problem(None, "4", "4", "4")
+TWO_SPELLINGS = problem("4", "3", "$4", "3")  # a tie of two and two, which goes to 4
+ODD = problem(*"34344")
 SLOW = problem(*"4344")  # two samples at 0.5, four at 0.8
 MOST = problem(*"333444")  # a tie of three and three, which goes to 3
 
@@ -49,9 +53,19 @@ CHEAPEST: list[tuple[Pool, list[float], int, tuple[float, int] | None, str]] = [
      "right: use is_right_answer"),
     ([LAPSE], [0.8, 0.9, 0.99], 0, (0.8, 2), "0.99 is acceptable, 0.9 is not, and 0.8 is again: "
      "look at every threshold"),
+    ([SLOW], [0.5, 0.99], 0, (0.5, 2), "the first two samples are 4 and 3, a tie, which goes to 4: "
+     "use majority"),
+    ([FIRST_NONE], [0.5, 0.99], 0, (0.5, 2), "the first two samples are None and 4, and their vote "
+     "is 4: use majority"),
+    ([TWO_SPELLINGS], [0.8], 0, (0.8, 4), "4 and $4 are one answer: use majority"),
+    ([ODD], [0.99], 0, (0.99, 5), "there are five samples: the last batch has only one"),
+    ([EARLY, EARLY, LATE], [0.5, 0.99], 1, (0.5, 6), "two of three votes are right: 2 >= 3 - 1. "
+     "Compare whole numbers; shares such as 2/3 and 1 - 1/3 differ by rounding"),
     ([EARLY] * 9 + [SLOW], [0.5, 0.8], 0, (0.5, 20), "22 samples are more than 20: only an exact "
      "tie goes to the higher threshold"),
     ([MOST], [0.5, 0.99], 0, (0.5, 2), "ties go to the first answer, so the full vote is wrong"),
+    ([GLIMPSE], [0.5, 0.99], 0, (0.99, 6), "the first two samples are 3 and 4, and their vote is "
+     "3: a right sample is not yet a right vote"),
     ([LATE], [0.5, 0.6], 0, None, "no threshold is acceptable: return None"),
     ([EARLY], [], 0, None, "there are no thresholds: return None"),
 ]  # fmt: skip
@@ -68,9 +82,13 @@ def check_cheapest(cheapest: Callable[..., tuple[float, int] | None]) -> None:
             thresholds,
             case=f"{case}: {hint}",
             loss=loss,
-            returns_none=expected is None,
+            returns_none=True,
         )
         if expected is not None:
+            assert result is not None, (
+                f"{case}: your function returned None, as if no threshold were acceptable, not "
+                f"{expected}. {hint[0].upper() + hint[1:]}. (Is a `return` missing? Is it `>=`?)"
+            )
             assert isinstance(result, tuple) and len(result) == 2, (
                 f"{case}: return (threshold, samples drawn), not {result!r}"
             )

@@ -100,14 +100,15 @@ def recorded_row(name: str) -> dict[str, str]:
     """The vote on a recorded run, compared with greedy decoding: the cells of a table's row."""
     pool, greedy = recorded_run(name)
     n = len(pool[0].samples)
-    votes = vote_accuracy(pool, n)
+    votes, single = vote_accuracy(pool, n), passes(pool, 1)
     _, tokens = adaptive_votes(pool, 0.95)
     saved = 1 - fmean(tokens) / fmean(sum(s.num_tokens for s in p.samples) for p in pool)
     return {
         "recorded run": name,
         "greedy": f"{fmean(greedy):.3f}",
-        "one sample": f"{fmean(passes(pool, 1)):.3f}",
+        "one sample": f"{fmean(single):.3f}",
         "majority": f"{fmean(votes):.3f} (of {n})",
+        "minus one sample": signed([vote - other for vote, other in zip(votes, single)]),
         "minus greedy": signed([vote - other for vote, other in zip(votes, greedy)]),
         "pass@n": f"{fmean(passes(pool, n)):.3f}",
         "agreement": f"{fmean(share_of_leader(p.samples) for p in pool):.0%}",

@@ -7,7 +7,7 @@ The rungs are the functions of the chapters. A reward model is the scorer of bes
 steps in beam search, the gate of refinement, and a second verifier beside the arithmetic in
 rejection sampling: the shipped model has one, for others name it with --reward-model.
 
-Prints a table, and writes ladder.json and ladder.png into --out. An interrupted run goes on where
+Prints a table, and writes ladder.json and ladder.png into --out. An interrupted run resumes where
 it stopped. The last column of the table says by how much a rung beats chain of thought, on the same
 problems, with the 95% interval of the difference.
 """
@@ -153,7 +153,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, conflict_handler="resolve")
     add_common_flags(parser)
     add = parser.add_argument
-    add("--n", type=int, default=16, help="most samples a question")
+    add("--n", type=int, default=16, help="most samples per question")
     add("--reward-model", metavar="R", help="a folder or a hub id; None: the shipped model's own")
     add("--out", type=Path, default=Path("runs/ladder"), metavar="DIR", help="folder to write to")
     parser.set_defaults(limit=60, max_tokens=700)

@@ -72,16 +72,16 @@ def generate(
         tokens = sample(logits, row_params, uniforms[live, position])  # [live]
         for row, token in zip(live, tokens.tolist()):
             completions[row].append(token)
-        going_on = [
+        unfinished = [
             i
             for i, row in enumerate(live)
             if params.ignore_eos or completions[row][-1] not in stop_ids
         ]
-        if not going_on or position == params.max_tokens - 1:
+        if not unfinished or position == params.max_tokens - 1:
             break
-        live = [live[i] for i in going_on]
-        cache.select(going_on)
-        logits = model(tokens[going_on, None], cache)[:, -1]  # [live, V]
+        live = [live[i] for i in unfinished]
+        cache.select(unfinished)
+        logits = model(tokens[unfinished, None], cache)[:, -1]  # [live, V]
     return [completions[i * params.n : (i + 1) * params.n] for i in range(len(prompts))]
 
 

@@ -196,7 +196,7 @@ def tiny_folder() -> Path:
 
 
 def download(hub_id: str) -> Path:
-    """The hub's model folder in the local cache; an interrupted download goes on where it was."""
+    """The hub's model folder in the local cache; an interrupted download resumes."""
     try:
         return Path(snapshot_download(hub_id, allow_patterns=HUB_FILES))
     except (OSError, HFValidationError) as error:

@@ -67,7 +67,7 @@ class StepReader:
     def __init__(self, reward_model: LineRewardModel, max_bytes: int = 1 << 30) -> None:
         if not isinstance(reward_model, LineRewardModel):
             raise TypeError("only a LineRewardModel reads steps as they are, without separators")
-        self.made_of = reward_model, max_bytes
+        self.max_bytes = max_bytes
         self.reward_model, self.decoder = reward_model, reward_model.model
         self.prefixes = PrefixCache(max_bytes)
         self.known: WeakKeyDictionary[Node, tuple[list[int], float]] = WeakKeyDictionary()
@@ -76,7 +76,7 @@ class StepReader:
 
     def __reduce__(self) -> tuple:
         """Sent to a worker of a Ray cluster it is made anew there: what was read stays here."""
-        return StepReader, self.made_of
+        return StepReader, (self.reward_model, self.max_bytes)
 
     def score(self, llm: LLM, question: str, nodes: Sequence[Node]) -> Scores:
         """The score of each node's last step, from 0 to 1."""

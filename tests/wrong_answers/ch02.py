@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from statistics import fmean, median, pstdev, stdev
+from statistics import fmean, median, mode, pstdev, stdev
 
 import numpy as np
 
@@ -114,6 +114,10 @@ wrong_variants(
             "both have two votes",
         ),
         "sorted_by_text": (lambda votes: sorted(with_a_loop(votes)), "keep the order"),
+        "at_least_the_average": (
+            lambda votes: [a for a in votes if votes[a] >= fmean(votes.values())],
+            "not more than the average",
+        ),
         "reversed_order": (lambda votes: with_a_loop(votes)[::-1], "keep the order"),
         "a_set": (lambda votes: set(with_a_loop(votes)), "return a list"),
         "the_dictionary": (
@@ -295,6 +299,23 @@ def counts_none(samples):
     return tied[0].answer if tied else None
 
 
+def most_frequent_spelling(samples):
+    best = by_length(samples)
+    spellings = [s.answer for s in samples if s.answer is not None]
+    same = [a for a in spellings if normalize_answer(a) == normalize_answer(best)] if best else []
+    return Counter(same).most_common(1)[0][0] if same else None
+
+
+def a_small_penalty_per_token(samples):
+    votes, first = defaultdict(float), {}
+    for s in samples:
+        if s.answer is not None:
+            form = normalize_answer(s.answer)
+            first.setdefault(form, s.answer)
+            votes[form] += 1 - 0.001 * s.num_tokens
+    return first[max(votes, key=votes.get)] if votes else None
+
+
 def ignores_votes(samples):
     groups = defaultdict(list)
     for s in samples:
@@ -378,6 +399,8 @@ wrong_variants(
             ),
             "has no vote",
         ),
+        "a_small_penalty_per_token": (a_small_penalty_per_token, "length must not matter"),
+        "most_frequent_spelling": (most_frequent_spelling, "not the most frequent one"),
         "length_alone": (ignores_votes, "length must not matter"),
         "sorted_by_length": (first_of_all_samples, "compare mean lengths"),
         "crashes_when_empty": (crashes_when_empty, "stopped with ValueError"),
@@ -570,7 +593,7 @@ wrong_variants(
         "no_division": (lambda a, b: interval(a, b, root=lambda n: 1), "square root of n"),
         "n_minus_1_again": (
             lambda a, b: interval(a, b, root=lambda n: math.sqrt(n - 1)),
-            "the differences are",
+            "not of n - 1",
         ),
         "two_errors": (lambda a, b: interval(a, b, times=2), "not 2"),
         "one_error": (lambda a, b: interval(a, b, times=1), "1.96 standard errors"),
@@ -595,7 +618,12 @@ wrong_variants(
         ),
         "of_a_alone": (lambda a, b: interval(a, [0] * len(a)), "a minus b"),
         "clipped": (clipped, "do not cut it"),
-        "rounded": (lambda a, b: tuple(round(x, 2) for x in interval(a, b)), "returned"),
+        "rounded": (lambda a, b: tuple(round(x, 2) for x in interval(a, b)), "are rounded"),
+        "rounded_to_3": (lambda a, b: tuple(round(x, 3) for x in interval(a, b)), "are rounded"),
+        "low_mean_high": (
+            lambda a, b: tuple(sorted(interval(a, b))),
+            "their order is (mean, low, high)",
+        ),
         "as_text": (
             lambda a, b: tuple(f"{x:.3f}" for x in interval(a, b)),
             "finite number",
@@ -668,7 +696,8 @@ wrong_variants(
         "swapped": (lambda n, c, k: 1 - (1 - k / n) ** c, "plug_in"),
         "one_less": (lambda n, c, k: 1 - (1 - c / n) ** (k - 1), "both fail"),
         "percent": (lambda n, c, k: 100 * (1 - (1 - c / n) ** k), "both fail"),
-        "rounded": (lambda n, c, k: round(1 - (1 - c / n) ** k, 2), "plug_in(8, 2, 2)"),
+        "rounded": (lambda n, c, k: round(1 - (1 - c / n) ** k, 2), "this is rounded"),
+        "rounded_to_4": (lambda n, c, k: round(1 - (1 - c / n) ** k, 4), "this is rounded"),
         "smoothed": (lambda n, c, k: 1 - (1 - (c + 1) / (n + 2)) ** k, "both fail"),
         "k_up_to_n": (lambda n, c, k: 1 - (1 - c / n) ** min(k, n), "The exponent is k"),
     },
@@ -937,6 +966,15 @@ def rounds_the_result(votes, draws=4000, seed=0):
     return round(dirichlet(votes, draws, seed), 3)
 
 
+@wrong(five, "not those of the answer that is the largest most often")
+def wins_of_the_most_frequent_winner(votes, draws=4000, seed=0):
+    rng, wins = random.Random(seed), Counter()
+    for _ in range(draws):
+        shares = {answer: rng.gammavariate(count + 1, 1) for answer, count in votes.items()}
+        wins[max(shares, key=shares.get)] += 1
+    return wins.most_common(1)[0][1] / draws
+
+
 # --- 6. cheapest ----------------------------------------------------------------------------------
 
 six = pool_checks.check_cheapest
@@ -1187,6 +1225,36 @@ def any_right_sample(pool, thresholds, loss=1):
     return min(found, key=lambda each: (each[1], -each[0])) if found else None
 
 
+def with_an_early_vote(is_right, count_of=None):
+    """The right answer with another early vote, or another number of samples drawn."""
+
+    def cheapest(pool, thresholds, loss=1):
+        full, found = sum(is_right_answer(majority(p.samples), p) for p in pool), []
+        for threshold in thresholds:
+            drawn = right = 0
+            for p in pool:
+                answers = [s.answer for s in p.samples]
+                if count_of is None:
+                    count = samples_until_sure(answers, batch=2, threshold=threshold)
+                else:
+                    count = count_of(answers, threshold)
+                drawn += count
+                right += is_right(p.samples[:count], p)
+            if right >= full - loss:
+                found.append((threshold, drawn))
+        return min(found, key=lambda each: (each[1], -each[0])) if found else None
+
+    return cheapest
+
+
+def whole_batches(answers, threshold):
+    """Its own stopping rule, which forgets the last sample of an odd number."""
+    for count in range(2, len(answers), 2):
+        if probability_ahead(count_votes(answers[:count])) >= threshold:
+            return count
+    return len(answers) // 2 * 2
+
+
 def right_samples_counted(pool, thresholds, loss=1):
     def full_votes(right, full, loss, pool):
         return right >= sum(s.is_right for p in pool for s in p.samples) - loss
@@ -1209,6 +1277,46 @@ wrong_variants(
         "compares_with_gold": (compares_with_gold, "use is_right_answer"),
         "stops_at_the_first_bad_one": (stops_at_the_first_bad_one, "look at every threshold"),
         "any_right_sample": (any_right_sample, "samples"),
+        "any_right_sample_when_early": (
+            with_an_early_vote(lambda samples, p: any(s.is_right for s in samples)),
+            "not yet a right vote",
+        ),
+        "ties_count_half": (with_an_early_vote(vote_credit), "a tie, which goes to 4"),
+        "the_last_sample_drawn": (
+            with_an_early_vote(lambda samples, p: samples[-1].is_right),
+            "a tie, which goes to 4",
+        ),
+        "mode_of_all_answers": (
+            with_an_early_vote(
+                lambda samples, p: is_right_answer(mode(s.answer for s in samples), p)
+            ),
+            "None and 4",
+        ),
+        "mode_of_spellings": (
+            with_an_early_vote(
+                lambda samples, p: is_right_answer(
+                    mode([s.answer for s in samples if s.answer is not None] or [None]), p
+                )
+            ),
+            "are one answer",
+        ),
+        "whole_batches_only": (
+            with_an_early_vote(
+                lambda samples, p: is_right_answer(majority(samples), p), whole_batches
+            ),
+            "the last batch has only one",
+        ),
+        "compares_shares": (
+            lambda pool, thresholds, loss=1: search(
+                pool,
+                thresholds,
+                loss,
+                accept=lambda right, full, loss, pool: (
+                    right / len(pool) >= full / len(pool) - loss / len(pool)
+                ),
+            ),
+            "Compare whole numbers",
+        ),
         "right_samples_counted": (right_samples_counted, "samples"),
         "nearly_as_cheap": (
             lambda pool, thresholds, loss=1: search(
