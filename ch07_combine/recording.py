@@ -53,7 +53,7 @@ ASKS = [WithExamples("word", count) for count in (0, 1, 2)]
 
 @dataclass(frozen=True)
 class Part:
-    """What is recorded in one file: a technique, and how many rows a problem takes."""
+    """What is recorded in one file: a technique, and how many rows per problem takes."""
 
     technique: Technique
     rows: int

@@ -172,6 +172,7 @@ def test_a_vote_is_right_where_its_first_answer_alone_is(technique, answers, gol
 
 def test_votes_are_counted_in_one_place():
     files = [*ROOT.glob("ch0*/*.py"), *ROOT.glob("shared/**/*.py")]
+    files = [file for file in files if "checks.py" not in file.name]  # of exercises
     counting = {
         str(file.relative_to(ROOT))
         for file in files
