@@ -222,12 +222,13 @@ class LLM:
     ) -> Request:
         self._check_prompt(ids)
         room = self.model.config.max_positions - len(ids)
-        request = Request(ids, params, min(params.max_tokens, room), on_token)
+        limit = min(params.max_tokens, room)
+        request = Request(ids, params, max_new_tokens=limit, on_token=on_token)
         self._batch.check(request)
         return request
 
     def _run(self, requests: list[Request]) -> list[RequestOutput]:
-        """Hand requests to the model thread and wait for them, or cancel them all."""
+        """Hand requests to the model thread, which calls `_take_turn`, and wait for them all."""
         for request in requests:
             self._inbox.put(request)
         try:

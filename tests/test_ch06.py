@@ -748,15 +748,14 @@ def test_a_model_that_can_think_is_asked_to_judge_at_once(tiny, tmp_path):
     assert asked.endswith(f"{no_thought}1+1=2\n{asks}{no_thought}")
 
 
-def test_many_questions_start_a_bounded_number_of_threads(monkeypatch):
-    sizes, llm = [], FakeJudge({"about": "", "Yes": -1.0, "No": -1.0})
-    monkeypatch.setattr(
-        judge_module,
-        "ThreadPoolExecutor",
-        lambda size: sizes.append(size) or ThreadPoolExecutor(size),
-    )
-    scores, _ = values.probability_of_yes(llm, [[97 + i] for i in range(200)])
-    assert scores == [0.5] * 200 and sizes == [judge_module.ASKED_AT_ONCE]
+def test_many_questions_start_a_bounded_number_of_threads():
+    llm = FakeJudge({"about": "", "Yes": -1.0, "No": -1.0})
+    with ThreadPoolExecutor(8) as callers:
+        asked = [[[97 + i] for i in range(50)]] * 8
+        for scores, _ in callers.map(lambda texts: values.probability_of_yes(llm, texts), asked):
+            assert scores == [0.5] * 50
+    askers = [each for each in threading.enumerate() if each.name.startswith("judge")]
+    assert 0 < len(askers) <= judge_module.ASKED_AT_ONCE
 
 
 def test_the_judge_agrees_with_the_models_own_log_probabilities(tiny):

@@ -91,6 +91,7 @@ class Attention(nn.Module):
         if self.config.qk_norm:
             q, k = self.q_norm(q), self.k_norm(k)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        # Stores k and v; then softmax(q k^T / sqrt(D)) v over what the row holds up to each token.
         mixed = step.attend(self.layer_index, q, k, v)  # [B, H, T, D]
         return self.o_proj(mixed.transpose(1, 2).flatten(2))
 
@@ -153,6 +154,7 @@ class Decoder(nn.Module):
     def forward(self, token_ids: Tensor, cache: Cache | None = None) -> Tensor:
         """token_ids [B, T] -> hidden states [B, T, hidden] after the last norm."""
         T = token_ids.shape[1]
+        # The positions of the T new tokens, after those that each row already holds.
         step = WholeTexts(T, token_ids.device) if cache is None else cache.extend(T)
         cos, sin = rotary_angles(step.positions, self.config)
         x = self.embed_tokens(token_ids)  # [B, T, hidden]

@@ -1,4 +1,4 @@
-"""All that is here for speed alone, and only on a CPU in float32.
+"""Faster linear layers and sorting on a CPU in float32.
 
 Delete this file and `fast_sampler.py` with their uses, and every result stays the same up to
 rounding:

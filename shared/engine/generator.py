@@ -129,7 +129,8 @@ class BatchGenerator:
         number = {request: i for i, request in enumerate(self.prompts)}
         new_rows = [Row(request, i) for request, samples in starts for i in samples]
         self.rows += new_rows
-        self._grow_cache(cache, [number[row.request] for row in new_rows])
+        self._grow_cache(cache, [number[row.request] for row in new_rows])  # new rows are empty
+        # No tokens yet: limits, sampling parameters, and the random numbers of `row_uniforms`.
         self.state.add(new_rows, [row.request.params for row in self.rows])
         self.logits.append(torch.stack([row.request.first_logits for row in new_rows]))
         for request, _ in starts:
@@ -160,7 +161,8 @@ class BatchGenerator:
     # --- sample -----------------------------------------------------------------------------------
 
     def _sample(self, logits: list[Tensor]) -> Chosen:
-        """Choose the next token of every row; on a CPU a few rows at a time (`fast_paths.py`)."""
+        """Choose the next token of every row: the most likely one where temperature is 0, else as
+        `decoder/sampler.sample` does. On a CPU a few rows at a time (`fast_paths.py`)."""
         uniforms = self.state.next_uniforms()  # [rows, 2]
         chosen, first = [], 0
         for piece in self._pieces(logits):  # [some rows, V]
@@ -271,12 +273,12 @@ class BatchGenerator:
             text = b"".join([self.token_text[token] for token in token_ids])[: row.stop_at]
             completions.append(
                 Completion(
-                    text.decode("utf-8", errors="replace"),
-                    token_ids,
-                    logprobs[k][: counts[k]],
-                    reason,
-                    row.top_logprobs,
-                    certainties[k][: counts[k]],
+                    text=text.decode("utf-8", errors="replace"),
+                    token_ids=token_ids,
+                    logprobs=logprobs[k][: counts[k]],
+                    finish_reason=reason,
+                    top_logprobs=row.top_logprobs,
+                    certainties=certainties[k][: counts[k]],
                 )
             )
         return completions

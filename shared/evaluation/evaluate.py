@@ -17,7 +17,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from shared.backends.protocol import Backend, Cluster
+from shared.backends.protocol import Backend, Cluster, Engine
 from shared.errors import setting_up
 from shared.evaluation.evaluation import Evaluation, one_line, without_numbers
 from shared.evaluation.grade import grade
@@ -33,7 +33,7 @@ NUM_WARNINGS = 10  # different ones that are logged as they occur
 
 def evaluate(
     technique: Technique,
-    llm: object,
+    llm: Engine | Cluster,
     problems: list[Problem],
     *,
     out: str | Path | None = None,
@@ -60,49 +60,80 @@ def evaluate(
     with setting_up():
         finished, elapsed = resume(path, settings) if path else ([], 0.0)
         check_same_problems(path, finished, problems)
-    records = {record.id: record for record in finished}
-    todo = [(i, problem) for i, problem in enumerate(problems) if problem.id not in records]
-    started = time.perf_counter() - elapsed
-    reasons: set[str] = set()
-    num_right = sum(record.correct for record in finished)
-    progress_line = Progress(len(problems), len(finished), num_right, shown=progress)
-
-    def keep(record: Record) -> None:
-        """Write a finished question down and show the accuracy so far."""
-        if record.error and len(reasons) < NUM_WARNINGS:
-            reason = without_numbers(record.error)
-            if reason not in reasons:
-                log.warning("question %s failed: %s", record.id, one_line(record.error))
-            reasons.add(reason)
-        record.elapsed = round(time.perf_counter() - started, 3)
-        append(file, record)
-        records[record.id] = record
-        progress_line.add(record.correct, record.error is not None)
-
-    with open(path or os.devnull, "a", encoding="utf-8", newline="\n") as file, progress_line:
+    journal = Journal(path, len(problems), finished, elapsed, progress)
+    todo = [(i, problem) for i, problem in enumerate(problems) if problem.id not in journal.records]
+    with journal:
         try:
             if isinstance(llm, Cluster):
-                llm.run(partial(solve_one, technique), todo, num_threads, keep, progress_line.tick)
-            else:
+                work = partial(solve_one, technique)
+                llm.run(work, todo, num_threads, journal.keep, journal.tick)
+            else:  # keep(work(item)) for each item, on many threads
                 work = partial(solve_one, technique, llm)
-                run_threads(work, todo, num_threads, keep, progress_line.tick)
+                run_threads(work, todo, num_threads, journal.keep, journal.tick)
         except KeyboardInterrupt:
             if isinstance(llm, Backend):
-                llm.cancel()  # else it would finish what nobody waits for any more
-            message = interrupted_message(len(problems) - len(records), path)
-            raise KeyboardInterrupt(message) from None
-    seconds = time.perf_counter() - started if todo else elapsed
-    return Evaluation([records[problem.id] for problem in problems], settings, seconds)
+                llm.cancel()  # else it would finish what is no longer wanted
+            raise KeyboardInterrupt(interrupted_message(len(problems), journal)) from None
+    seconds = journal.seconds() if todo else elapsed
+    return Evaluation([journal.records[problem.id] for problem in problems], settings, seconds)
 
 
-def interrupted_message(missing: int, path: Path | None) -> str:
+class Journal:
+    """The finished questions of a run: each is written down at once, and the accuracy is shown."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        num_problems: int,
+        finished: list[Record],
+        elapsed: float,
+        progress: bool,
+    ) -> None:
+        self.path = path
+        self.records = {record.id: record for record in finished}
+        self.started = time.perf_counter() - elapsed
+        self.reasons: set[str] = set()  # why questions failed, without numbers
+        num_right = sum(record.correct for record in finished)
+        self.progress = Progress(num_problems, len(finished), num_right, shown=progress)
+        self.tick = self.progress.tick
+        self.file = open(path or os.devnull, "a", encoding="utf-8", newline="\n")  # noqa: SIM115
+
+    def __enter__(self) -> Journal:
+        self.progress.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.__exit__(*error)
+        self.file.close()
+
+    def seconds(self) -> float:
+        """Wall clock since the run began, the earlier sessions of a resumed run included."""
+        return time.perf_counter() - self.started
+
+    def keep(self, record: Record) -> None:
+        """Write a finished question down and show the accuracy so far."""
+        if record.error and len(self.reasons) < NUM_WARNINGS:
+            reason = without_numbers(record.error)
+            if reason not in self.reasons:
+                log.warning("question %s failed: %s", record.id, one_line(record.error))
+            self.reasons.add(reason)
+        record.elapsed = round(self.seconds(), 3)
+        append(self.file, record)
+        self.records[record.id] = record
+        self.progress.add(record.correct, record.error is not None)
+
+
+def interrupted_message(num_problems: int, journal: Journal) -> str:
     """What to say after an interruption."""
-    if path is None:
+    missing = num_problems - len(journal.records)
+    if journal.path is None:
         return f"stopped with {missing} problems to go; nothing was saved, for no file was named"
-    return f"stopped with {missing} problems to go; run the same again to resume from {path}"
+    return (
+        f"stopped with {missing} problems to go; run the same again to resume from {journal.path}"
+    )
 
 
-def solve_one(technique: Technique, llm: object, item: tuple[int, Problem]) -> Record:
+def solve_one(technique: Technique, llm: Engine, item: tuple[int, Problem]) -> Record:
     """One question: ask the technique, grade its answer, count its cost; or record its error."""
     index, problem = item
     start = time.perf_counter()
@@ -110,7 +141,7 @@ def solve_one(technique: Technique, llm: object, item: tuple[int, Problem]) -> R
     try:
         solution = technique(llm, problem.without_answer())
         record.fill_in(solution)
-        is_right = grade(problem, solution.answer)
+        is_right = grade(problem, solution.answer)  # `answers_match`, except for reasoning-gym
         record.correct, record.undecided = is_right is True, is_right is None
     except (Exception, SystemExit) as error:  # one question must not end the run
         message = f"{type(error).__name__}: {error}"

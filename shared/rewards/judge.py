@@ -12,7 +12,8 @@ from shared.solution import Cost
 from shared.text import prompts
 
 VERDICTS = ("Yes", "No")  # what a judge may say
-ASKED_AT_ONCE = 64  # texts on which a model is asked for Yes or No, each from a thread of its own
+ASKED_AT_ONCE = 64  # words that all callers together look up at the same time, to share a batch
+_askers = ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="judge")
 
 
 def judge(llm: LLM, question: str, solution: str) -> float:
@@ -44,10 +45,7 @@ def probability_of_yes(llm: LLM, texts: list[list[int]]) -> Scores:
     no token counts as reused.
     """
     asked = [(ids, word) for ids in texts for word in VERDICTS]
-    if not asked:
-        return Scores([], Cost())
-    with ThreadPoolExecutor(min(ASKED_AT_ONCE, len(asked))) as pool:  # so that they share a batch
-        found = list(pool.map(lambda each: sum(llm.score(*each)), asked))
+    found = list(_askers.map(lambda each: sum(llm.score(*each)), asked))
     cost = Cost(
         prompt_tokens=sum(map(len, texts)),
         scored_tokens=len(texts) * sum(len(llm.tokenizer.encode(word)) for word in VERDICTS),

@@ -146,6 +146,8 @@ class Tokenizer:
         if self.chat_template is None and (missing := set(CHATML_TOKENS) - self._ids.keys()):
             raise ValueError(f"this vocabulary has no chat tokens: {sorted(missing)} missing")
         options = self._options(add_generation_prompt, enable_thinking, continue_final_message)
+        # For example "<|im_start|>user\nWhat is ...<|im_end|>\n<|im_start|>assistant\n". There are
+        # `letters` only if a message contains the text of a special token.
         prompt = render_prompt(self.chat_template, messages, options, self._control_tokens())
         return self._encode(prompt.disguised, True, prompt.letters)
 
@@ -175,7 +177,8 @@ class Tokenizer:
     def _encode(self, text: str, allow_special: bool, letters: dict[int, str]) -> list[int]:
         """Token ids of a text in which `letters` stand for others, so as to hide special tokens.
 
-        Normalised piece by piece: a combining mark after `<|im_end|>` must not join its ">".
+        Added tokens become their ids; the text between them goes through byte-pair encoding. It is
+        normalised piece by piece: a combining mark after `<|im_end|>` must not join its ">".
         """
         ids: list[int] = []
         for piece in self._verbatim.split(text, allow_special):
