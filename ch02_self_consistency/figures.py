@@ -149,7 +149,7 @@ def plot_stopping(
             axes.annotate(
                 f"vote of {key}" if below else f"P ≥ {key:g}",
                 point,
-                xytext=(6, -11) if below else (0, 20 if i % 2 else 8),  # neighbours do not overlap
+                xytext=(6, -11) if below else (0, 20 if i % 2 else 8),  # neighbors do not overlap
                 textcoords="offset points",
                 ha="left" if below else "center",
                 fontsize=9,

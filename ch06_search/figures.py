@@ -18,7 +18,7 @@ from shared.grading.answers import extract_answer
 
 
 def plot_tree(trace: list[dict], title: str) -> Figure:
-    """The tree of one search, from left to right. A node is coloured by its score, grey if it was
+    """The tree of one search, from left to right. A node is colored by its score, gray if it was
     not scored; pruned ones are crosses, finished ones squares. The finished path with the highest
     score is a thick line. Where a node has several children, their steps are written out."""
     positions, on_path = layout(trace), best_path(trace)

@@ -109,7 +109,7 @@ def start_of(numbers: list[int]) -> tuple[Numbers, tuple[str, ...]]:
 
 
 def ranked(states: States, target: int, judge: Judge, rng: random.Random) -> list[Numbers]:
-    """The judge's favourites first, equals in random order."""
+    """The judge's favorites first, ties in random order."""
     order = list(states)
     rng.shuffle(order)
     scores = dict(zip(order, judge(order, target)))

@@ -40,7 +40,7 @@ from shared.text.tokenizer import Tokenizer
 from shared.threads import wait_for
 
 PREFIX_BYTES = 256 << 20  # a search of the shipped model, 16 beams on 64 questions, needs no more
-CANCELLED = "the model was told to cancel what it was working on"
+CANCELLED = "the model was asked to cancel what it was working on"
 
 
 class Cancel:

@@ -65,7 +65,7 @@ def test_the_tightest_of_nested_groups_counts(machine: Path) -> None:
     assert (free_memory(CPU), total_memory()) == (GB, 8 * GB)
     group(machine, "kubepods/pod7/box", memory_max=2 * GB, memory_current=GB + GB // 2)
     assert (free_memory(CPU), total_memory()) == (GB // 2, 2 * GB)
-    group(machine, "kubepods/other", memory_max=1, memory_current=0)  # a neighbour
+    group(machine, "kubepods/other", memory_max=1, memory_current=0)  # a neighbor
     assert free_memory(CPU) == GB // 2
 
 

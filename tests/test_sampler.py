@@ -157,7 +157,7 @@ def test_random_numbers_depend_on_seed_prompt_and_sample_and_are_prefixes_of_lon
     assert not torch.equal(numbers, row_uniforms(0, [1, 2], 4, 1000))
 
 
-def test_random_numbers_of_neighbouring_rows_are_independent_and_uniform():
+def test_random_numbers_of_neighboring_rows_are_independent_and_uniform():
     rows = [row_uniforms(0, [5], i, 100).flatten() for i in range(400)]
     numbers = torch.stack(rows)  # [rows, 200]
     counts = torch.histc(numbers, bins=50, min=0, max=1)

@@ -1,4 +1,4 @@
-"""`RemoteLLM`: a model on a server, held in the hand as `LLM` is.
+"""`RemoteLLM`: a model on a server, used as `LLM` is.
 
     llm = RemoteLLM(base_url="http://127.0.0.1:8000/v1")
     outs = llm.chat(prompts.ask("What is 1 + 1?"), SamplingParams(n=4, max_tokens=64))
@@ -316,4 +316,4 @@ class RemoteLLM:
 def check_not_empty(prompt: Prompt | Messages) -> None:
     """Raise ValueError for a prompt without anything in it."""
     if not prompt:
-        raise ValueError("the prompt is empty: a model needs at least one token to go on from")
+        raise ValueError("the prompt is empty: a model needs at least one token to continue")

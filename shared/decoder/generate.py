@@ -1,7 +1,7 @@
 """Generation: predict the next token, choose one, append it, and start again.
 
 `generate_naive` is the whole idea. It reads the whole text again for every token, so n tokens cost
-about n times n / 2 readings. `generate` reads every token once: the prompt in one forward pass
+about n^2 / 2 token readings. `generate` reads every token once: the prompt in one forward pass
 (prefill), then one new token per row (decode), while a cache keeps what was read.
 
     generate(model, [prompt_ids], SamplingParams(n=4, max_tokens=100), stop_ids)

@@ -1,4 +1,4 @@
-"""One plotting style for the whole book: readable in print, on a projector, and colour-blind.
+"""One plotting style for the whole book: readable in print, on a projector, and color-blind.
 
 Nothing here opens a window, so the figures can be drawn on machines without a screen.
 """
@@ -15,7 +15,7 @@ from matplotlib.text import Annotation, Text
 from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import Bbox
 
-# Okabe and Ito's palette: told apart with any colour vision, and in grey by its lightness.
+# Okabe and Ito's palette: distinguishable with any color vision, and in gray by its lightness.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 STYLE = {
     "figure.figsize": (7.0, 4.2),
@@ -62,7 +62,7 @@ def plot_accuracy_against_tokens(rows: list[dict], ax: Axes) -> list[Annotation]
     tokens = [row["tokens_per_problem"] for row in rows]
     ax.set_xscale("log")
     ax.set_xlim(min(tokens) / 2, max(tokens) * 12)  # room for the labels
-    ax.set_xlabel("generated tokens a problem (logarithmic)")
+    ax.set_xlabel("generated tokens per problem (logarithmic)")
     accuracy_axis(ax)
     return label_points(ax, rows)
 
