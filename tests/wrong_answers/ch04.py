@@ -409,11 +409,11 @@ wrong_variants(
         ),
         "single_digits_only": (
             grounded(simple=lambda n: len(n) == 1),
-            "10 and 4 have a single digit other than zeros",
+            "10 is one digit with a zero after it",
         ),
         "no_simple_numbers": (
             grounded(simple=lambda n: False),
-            "10 and 4 have a single digit other than zeros",
+            "10 is one digit with a zero after it",
         ),
         "starts_with_a_simple_number": (
             grounded(simple=lambda n: re.match("[1-9]0*", n) is not None),
@@ -462,6 +462,18 @@ wrong_variants(
         "hundreds_are_simple": (
             grounded(simple=lambda n: is_simple(n) or n.endswith("00")),
             "1200 has two digits",
+        ),
+        "up_to_900": (
+            grounded(simple=lambda n: is_simple(n) and len(n) < 4),
+            "5000 is one digit",
+        ),
+        "each_result_once": (
+            grounded(
+                knows=lambda n, known, question: (
+                    n in re.findall("[0-9]+", question) or n in known and not known.discard(n)
+                )
+            ),
+            "A result may be used twice",
         ),
         "each_number_once": (
             grounded(knows=lambda n, known, question: n in known and not known.discard(n)),
