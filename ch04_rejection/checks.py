@@ -43,7 +43,8 @@ DRAWS = [  # p, budget, expected, what to think of
     (0.5, 3, 1.75, "The third draw is made if the first two were rejected: 1 + 1/2 + 1/4"),
     (0.2, 3, 2.44, "The third draw is made if the first two were rejected: 1 + 0.8 + 0.64"),
     (0.25, 2, 1.75, "One draw, and in three of four cases a second"),
-    (0.01, 10_000, 100, "With a large budget the mean is 1 / p"),
+    (0.01, 2, 1.99, "One draw, and in 99 of 100 cases a second"),
+    (0.1, 400, 10, "With a large budget the mean is 1 / p"),
 ]
 
 
@@ -97,7 +98,10 @@ def check_precision_of(precision_of: Callable[[float, float, float], float]) -> 
 # --- 3. A verifier of your own --------------------------------------------------------------------
 
 SHELLS = "Ana has 145 shells. Ana buys 3 boxes of 14 shells. How many shells does Ana have now?"
-COINS = "Tom has 2300 coins. Tom finds 86 more. Tom gives 4 friends 25 coins each. How many?"
+COINS = (
+    "Tom has 2300 coins. Tom finds 86 more. Tom gives 4 friends 25 coins each. Tom loses 1830. "
+    "How many coins does Tom have now?"
+)
 BOX = "\nThe answer is \\boxed{1}."
 GROUNDED = [  # question, the solution without its last line, expected, what to think of
     (SHELLS, "3*14=42\n145+42=187", True, "42 is the result of an earlier equation"),
@@ -108,15 +112,25 @@ GROUNDED = [  # question, the solution without its last line, expected, what to 
     (SHELLS, "14+145=159\n187-42=145", False, "187 and 42 are from nowhere"),
     (SHELLS, "3*14=42\n145-3=142\n142+42=184", True, "42 is earlier, though not the last result"),
     (SHELLS, "145+43=43", False, "A result is known only AFTER its own equation"),
-    (SHELLS, "145+10=155\n155+4=159", True, "10 and 4 have a single digit other than zeros"),
+    (SHELLS, "145+10=155\n155+4=159", True, "10 is one digit with a zero after it"),
     (SHELLS, "2*14=28", True, "2 is a single digit"),
-    (SHELLS, "145+600=745", True, "600 has a single digit other than zeros at its end"),
+    (SHELLS, "145+600=745", True, "600 is one digit with two zeros after it"),
     (SHELLS, "145+110=255", False, "110 has two digits other than zeros"),
     (SHELLS, "145+505=650", False, "505 has two digits other than zeros"),
     (SHELLS, "145+20+43=208", False, "All numbers of the left side count, not only the first two"),
     (SHELLS, "3*14=43\n145+43=188", True, "A wrong result is not the business of this verifier"),
+    (SHELLS, "145+145=290", True, "A number may be used twice"),
+    (SHELLS, "3*14=42\n145+42=187\n187-42=145", True, "A result may be used twice, too"),
+    (SHELLS, "145+5000=5145", True, "5000 is one digit with three zeros after it"),
+    (SHELLS, "145+14+3=162", True, "145, 14 and 3 are three numbers of the question"),
+    (SHELLS, "145 + 14 = 159", True, "There may be spaces around a number"),
+    (SHELLS, "43+145+3=191", False, "All numbers of the left side count, not only the last two"),
+    (SHELLS, "145*43=6235", False, "43 is from nowhere, also in a product"),
+    (SHELLS, "145/29=5", False, "29 is from nowhere, also in a division"),
+    (SHELLS, "145+1200=1345", False, "1200 has two digits other than zeros"),
     (SHELLS, "I take 43 shells.\n145+43=188", False, "43 is in the text, but not a result"),
     (COINS, "2300+86=2386\n4*25=100\n2386-100=2286", True, "All of it is in the question"),
+    (COINS, "2300-1830=470", True, "1830 stands in the question, in front of a full stop"),
     (COINS, "145+86=231", False, "145 is not in THIS question"),
     (COINS, "", True, "A well-formed solution without equations passes"),
 ]  # fmt: skip
@@ -181,6 +195,10 @@ AGREED = [  # answers, times, expected, what to think of
     (["1", "2", "2"], 3, ("2", 3), "They never agree, so the most frequent answer is returned"),
     (["5", "1", None], 2, ("5", 3), "Ties go to the first answer; all draws count"),
     (["2", "1", "1", "2", "3"], 3, ("2", 5), "Ties go to the first answer"),
+    (["1", "2"], 2, ("1", 2), "Ties go to the first answer"),
+    ([None, None, "4"], 3, ("4", 3), "They never agree, and None is not an answer"),
+    (["7", "1,000", "7", "1000", "1,000", "5"], 4, ("1,000", 6),
+     "1,000 and 1000 are one answer, also when you return the most frequent one"),
     (["1,000", "7", "1000", "7"], 2, ("1,000", 3),
      "1,000 and 1000 are one answer; return its first spelling"),
     ([None, None], 2, (None, 2), "There is no answer to return"),
@@ -207,6 +225,14 @@ def check_until_agreed(
 # --- 5. Better tests ------------------------------------------------------------------------------
 
 MOST_TESTS = 5
+ALWAYS_RIGHT = '''
+def rotate_right(items, steps):
+    """Moves to the right even for a negative number of steps."""
+    if not items:
+        return []
+    steps = abs(steps) % len(items)
+    return items[len(items) - steps :] + items[: len(items) - steps]
+'''
 LEFT_ALONE = '''
 def rotate_right(items, steps):
     """Treats a negative number of steps as none."""
@@ -227,7 +253,7 @@ def check_more_tests(tests: list[dict]) -> None:
         )
     hidden = sum(test in task.hidden for test in tests)
     assert hidden < 4, f"{hidden} of your tests are hidden tests: write your own"
-    programs = {True: [task.reference], False: [task.wrong, LEFT_ALONE]}
+    programs = {True: [task.reference], False: [task.wrong, LEFT_ALONE, ALWAYS_RIGHT]}
     for text, is_right in recorded_accepted(task):
         programs[is_right].append(extract_code(text, task.name))
     kept = {
@@ -268,7 +294,10 @@ def what_is_missing(programs: list[str], task: CodeTask) -> str:
     probes = {
         "The text names two kinds of `steps` that the visible tests do not try": [
             {"args": [[1, 2, 3], 4], "expected": [3, 1, 2]},
-            {"args": [[1, 2, 3], -1], "expected": [2, 3, 1]},
+            {"args": [[1, 2], -1], "expected": [2, 1]},
+        ],
+        "Does any of your tests tell a step to the left from one to the right?": [
+            {"args": [[1, 2, 3], -1], "expected": [2, 3, 1]}
         ],
         "Your `steps` are varied enough. Now vary `items`: which lists may a caller pass?": [
             {"args": [[], 3], "expected": []}
@@ -277,7 +306,7 @@ def what_is_missing(programs: list[str], task: CodeTask) -> str:
     count = f"{len(programs)} wrong programs pass all of your tests."
     for hint, tests in probes.items():
         if any(share_passed(code, task.name, tests) < 1 for code in programs):
-            return f"{count} {hint}."
+            return f"{count} {hint}{'' if hint.endswith('?') else '.'}"
     return count
 
 
@@ -299,6 +328,12 @@ FALLBACKS = [  # (answer, reward) of each sample, expected, what to think of
     ([("1", 0.05), ("1", 0.1), ("2", 0.7)], "2",
      "Twice a low reward is less than once a high one: the plain vote is not enough"),
     ([("1", 0.1), ("2", 0.6), ("2", 0.7)], "2", "2 has more votes and higher rewards"),
+    ([("1", 0.5), ("2", 0.6), ("2", 0.6)], "2", "2 has more votes and higher rewards"),
+    ([("2", 0.7), ("1", 0.3), ("2", 0.2)], "2",
+     "2 has more votes, and its highest and its mean reward are higher"),
+    ([("2", 0.2), ("1", 0.3), ("2", 0.7)], "2",
+     "2 has more votes, and its highest and its mean reward are higher"),
+    ([("1", 0.2), ("2", 0.4), ("2", 0.45)], "2", "Low rewards differ, too: do not round them"),
     ([(None, 0.9), ("4", 0.2)], "4", "A sample without an answer cannot answer"),
     ([("5", 0.0), ("5", 0.0)], "5", "A reward can be 0"),
     ([(None, 0.3)], None, "There is no answer to return"),

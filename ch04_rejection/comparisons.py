@@ -69,7 +69,7 @@ def compare_to_run(predicted: list[Outcome], measured: list[Outcome]) -> list[di
     rows = []
     for part in ("accepts", "draws", "tokens", "right"):
         a, b = ([float(getattr(each, part)) for each in one] for one in (measured, predicted))
-        row = {"a problem": part, "predicted": statistics.mean(b), "measured": statistics.mean(a)}
+        row = {"per problem": part, "predicted": statistics.mean(b), "measured": statistics.mean(a)}
         rows.append(row | {"difference": paired_difference(a, b)})
     return rows
 

@@ -343,7 +343,7 @@ def test_what_a_run_did_is_held_against_the_prediction():
     measured = theory.drawn_outcomes(run)
     assert measured == [theory.Outcome(1, 1, 1, 5), theory.Outcome(0, 0, 3, 15)]
     predicted = [theory.Outcome(0.5, 1, 2, 8), theory.Outcome(0, 0, 3, 20)]
-    rows = {row["a problem"]: row for row in comparisons.compare_to_run(predicted, measured)}
+    rows = {row["per problem"]: row for row in comparisons.compare_to_run(predicted, measured)}
     assert (rows["draws"]["predicted"], rows["draws"]["measured"]) == (2.5, 2)
     assert rows["right"]["difference"][0] == pytest.approx(0.25)
     assert rows["accepts"]["difference"] == (0, 0, 0)

@@ -72,6 +72,11 @@ def by_recursion(p, budget):
     return total
 
 
+@right(one)
+def calls_itself(p, budget):
+    return 1 + (1 - p) * calls_itself(p, budget - 1) if budget else 0
+
+
 @wrong(one, "do not simulate it")
 def simulates(p, budget):
     runs = [next((i for i in range(1, budget) if random.random() < p), budget) for _ in range(1000)]
@@ -131,6 +136,10 @@ wrong_variants(
         "ignores_the_budget_above_two": (
             lambda p, budget: adds_chances(p, min(budget, 2)),
             "mean_draws(0, 9) returned 2",
+        ),
+        "the_budget_for_a_small_p": (
+            lambda p, budget: budget if p < 0.05 else adds_chances(p, budget),
+            "mean_draws(0.01, 2) returned 2",
         ),
         "returns_the_budget": (lambda p, budget: budget, "always accepted takes one draw"),
         "returns_none": (lambda p, budget: None, "Is a `return` missing?"),
@@ -400,11 +409,11 @@ wrong_variants(
         ),
         "single_digits_only": (
             grounded(simple=lambda n: len(n) == 1),
-            "10 and 4 have a single digit other than zeros",
+            "10 is one digit with a zero after it",
         ),
         "no_simple_numbers": (
             grounded(simple=lambda n: False),
-            "10 and 4 have a single digit other than zeros",
+            "10 is one digit with a zero after it",
         ),
         "starts_with_a_simple_number": (
             grounded(simple=lambda n: re.match("[1-9]0*", n) is not None),
@@ -425,6 +434,54 @@ wrong_variants(
         "the_first_number_only": (
             grounded(read=lambda left: re.findall("[0-9]+", left)[:1]),
             "computed in ANOTHER solution",
+        ),
+        "the_last_two_numbers": (
+            grounded(read=lambda left: re.findall("[0-9]+", left)[-2:]),
+            "not only the last two",
+        ),
+        "splits_once": (
+            grounded(read=lambda left: re.split(" *[-+*/] *", left, maxsplit=1)),
+            "are three numbers of the question",
+        ),
+        "keeps_spaces": (
+            grounded(read=lambda left: re.split("[-+*/]", left)),
+            "spaces around a number",
+        ),
+        "reads_sums_only": (
+            grounded(
+                read=lambda left: [n for n in re.split(" *[-+] *", left) if n.isdigit()],
+            ),
+            "also in a product",
+        ),
+        "reads_no_divisions": (
+            grounded(
+                read=lambda left: [n for n in re.split(" *[-+*] *", left) if n.isdigit()],
+            ),
+            "also in a division",
+        ),
+        "hundreds_are_simple": (
+            grounded(simple=lambda n: is_simple(n) or n.endswith("00")),
+            "1200 has two digits",
+        ),
+        "up_to_900": (
+            grounded(simple=lambda n: is_simple(n) and len(n) < 4),
+            "5000 is one digit",
+        ),
+        "each_result_once": (
+            grounded(
+                knows=lambda n, known, question: (
+                    n in re.findall("[0-9]+", question) or n in known and not known.discard(n)
+                )
+            ),
+            "A result may be used twice",
+        ),
+        "each_number_once": (
+            grounded(knows=lambda n, known, question: n in known and not known.discard(n)),
+            "A number may be used twice",
+        ),
+        "words_of_the_question": (
+            grounded(before=lambda question, found: set(question.split())),
+            "in front of a full stop",
         ),
         "accepts_everything_well_formed": (
             grounded(read=lambda left: []),
@@ -615,11 +672,49 @@ wrong_variants(
             lambda answers, times: with_votes(answers, times)[0],
             "return the answer and the number of draws",
         ),
+        "largest_of_a_tie": (
+            agreed(
+                never=lambda answers: (
+                    max(
+                        (a for a in count_votes(answers)),
+                        key=lambda a: (count_votes(answers)[a], a),
+                        default=None,
+                    ),
+                    len(answers),
+                )
+            ),
+            "Ties go to the first answer",
+        ),
+        "none_wins_at_the_end": (
+            agreed(
+                never=lambda answers: (
+                    max(counts_none(answers), key=counts_none(answers).get, default=None),
+                    len(answers),
+                )
+            ),
+            "None is not an answer",
+        ),
+        "counts_spellings_at_the_end": (
+            agreed(
+                never=lambda answers: (
+                    max(
+                        without_none(answers),
+                        key=without_none(answers).count,
+                        default=None,
+                    ),
+                    len(answers),
+                )
+            ),
+            "also when you return the most frequent one",
+        ),
         "stops_on_empty": (
             agreed(
-                never=lambda answers: (Counter(answers).most_common(1)[0][0], len(answers)),
+                never=lambda answers: (
+                    max(count_votes(answers), key=count_votes(answers).get),
+                    len(answers),
+                ),
             ),
-            "stopped with IndexError",
+            "stopped with ValueError",
         ),
         "returns_none": (lambda answers, times: None, "Is a `return` missing?"),
     },
@@ -679,6 +774,14 @@ wrong_variants(
             calls(([1, 2, 3], 7), ([1, 2, 3], -1), ([5], 3)),
             "Now vary `items`",
         ),
+        "left_is_right_with_two_items": (
+            calls(([1, 2, 3], 7), ([1, 2], -1), ([], 2)),
+            "tell a step to the left from one to the right?",
+        ),
+        "left_is_right_half_way_round": (
+            calls((["a", "b", "c", "d"], 6), (["a", "b", "c", "d"], -6), ([], 1)),
+            "tell a step to the left from one to the right?",
+        ),
         "large_and_empty": (calls(([1, 2, 3], 7), ([], 2)), "two kinds of `steps`"),
         "wrong_direction": (
             [{"args": [[1, 2, 3], 4], "expected": [2, 3, 1]}],
@@ -737,9 +840,39 @@ def answers_of(samples):
     return [sample.answer for sample in samples]
 
 
+def best_by(value):
+    """The answer whose rewards have the highest value."""
+
+    def fallback(samples):
+        rewards = defaultdict(list)
+        for sample in samples:
+            if sample.answer is not None:
+                rewards[sample.answer].append(sample.measures["reward"])
+        return max(rewards, key=lambda answer: value(rewards[answer]), default=None)
+
+    return fallback
+
+
 wrong_variants(
     six,
     {
+        "product": (best_by(math.prod), "2 has more votes and higher rewards"),
+        "logarithms_added": (
+            best_by(lambda rewards: sum(math.log(reward + 1e-9) for reward in rewards)),
+            "2 has more votes and higher rewards",
+        ),
+        "divides_twice": (
+            best_by(lambda rewards: fmean(rewards) / len(rewards)),
+            "2 has more votes and higher rewards",
+        ),
+        "lowest_of_each": (best_by(min), "its highest and its mean reward"),
+        "last_of_each": (best_by(lambda rewards: rewards[-1]), "its highest and its mean reward"),
+        "first_of_each": (best_by(lambda rewards: rewards[0]), "its highest and its mean reward"),
+        "rounds": (best_by(lambda rewards: round(max(rewards))), "do not round them"),
+        "counts_those_above_half": (
+            best_by(lambda rewards: sum(reward > 0.5 for reward in rewards)),
+            "do not round them",
+        ),
         "constant": (lambda samples: "7", "The reward of 2 is higher"),
         "empty_text": (lambda samples: "", "There is only one answer"),
         "none": (lambda samples: None, "Is a `return` missing?"),
