@@ -205,8 +205,13 @@ SLIPS = [  # text, the first false line, what to think of
     (" 1+2=4\n1+2= 4\n1+2=4 ", None, "there are no spaces in the form, so these lines are skipped"),
     ("1 + 2 = 4", None, "there are no spaces in the form, so this line is skipped"),
     ("7/2=3.4\n2.5+1=4", None, "the form has whole numbers only, so these lines are skipped"),
+    ("1+2=4.", None, "the full stop does not belong to the form, so this line is skipped"),
+    ("1,000+1=5\n2.5=3", None, "commas and points do not belong to the form, so these lines are "
+     "skipped: do not remove them, and mind that `+-/` in a character class is a range"),
+    ("3000000001/3=1000000000", "3000000001/3=1000000000", "compare exactly, without a tolerance"),
+    ("10000000/9999999=1", "10000000/9999999=1", "compare exactly, without a tolerance"),
     ("", None, "an empty text has no false line"),
-]
+]  # fmt: skip
 
 
 def check_first_wrong_line(first_wrong_line: Callable[[str], str | None]) -> None:

@@ -37,7 +37,7 @@ def draw_idea() -> Figure:
     ax.set(xlim=(0, 9.5), ylim=(0, 3.3), aspect="equal")
     ax.axis("off")
     question = "1976 pens, gets 202,\nbuys 178 more"
-    ax.text(0, 3.05, "direct answer: all sums inside one prediction", color=DIRECT, fontsize=11)
+    ax.text(0, 3.05, "direct answer: all sums at once", color=DIRECT, fontsize=11)
     box(ax, 0.1, question, 2.3, 1.8, GREY)
     arrow(ax, (1.95, 2.55), (7.65, 2.55))
     box(ax, 7.7, "2356?", 2.3, 1.6, DIRECT)
@@ -65,7 +65,7 @@ def draw_passes() -> Figure:
     texts = ("3659", "1784-400=1384")
     titles = ("direct answer: 4 passes", "one line of the chain: 13 passes")
     for ax, text, title, color in zip(axes, texts, titles, (DIRECT, CHAIN)):
-        ax.set(xlim=(-0.6, len(text) - 0.4), ylim=(-0.8, 5.1))
+        ax.set(xlim=(-0.6, len(text) - 0.4), ylim=(-0.95, 5.1))
         ax.axis("off")
         ax.set_title(title, color=color)
         for x, token in enumerate(text):
@@ -74,7 +74,10 @@ def draw_passes() -> Figure:
             ax.text(x, 4.25, token, ha="center", fontsize=13)
             if x + 1 < len(text):  # what was predicted is what the next pass reads
                 arrow(ax, (x + 0.2, 4.2), (x + 0.9, 0.0), bend=-0.15)
-    axes[0].text(-0.55, -0.6, "4 layers per pass", fontsize=9.5, color=OTHER)
+        arrow(ax, (0, -0.85), (0, 0.0))
+        before = "after the prompt" if ax is axes[0] else "after the prompt and the plan"
+        ax.text(0.15, -0.7, before, fontsize=9.5, color=OTHER)
+    axes[1].text(12.3, -0.7, "4 layers per pass", ha="right", fontsize=9.5, color=OTHER)
     return figure
 
 

@@ -797,6 +797,49 @@ def reads_the_result_with_int(text):
     return None
 
 
+def within(tolerance):
+    """Compares with a tolerance, as one does with floats."""
+
+    def calculate(a, sign, b):
+        exact = value(a, sign, b)
+        return round(exact) if tolerance(float(exact), round(exact)) else exact
+
+    return calculate
+
+
+@wrong(four, "compare exactly, without a tolerance")
+def with_isclose(text):
+    return next(false_lines(text, calculate=within(math.isclose)), None)
+
+
+@wrong(four, "compare exactly, without a tolerance")
+def with_a_small_absolute_difference(text):
+    near = within(lambda a, b: abs(a - b) < 1e-6)
+    return next(false_lines(text, calculate=near), None)
+
+
+@wrong(four, "commas and points do not belong to the form.*range")
+def with_a_range_in_the_character_class(text):
+    for line in text.split("\n"):
+        if m := re.fullmatch(r"(\d+)([+-/*])(\d+)=(-?\d+)", line):
+            a, b, result = int(m[1]), int(m[3]), int(m[4])
+            results = {"+": a + b, "-": a - b, "*": a * b}
+            if results.get(m[2], a / b if b else None) != result:
+                return line
+    return None
+
+
+@wrong(four, "commas and points do not belong to the form")
+def removes_commas_first(text):
+    return next(false_lines(text.replace(",", "")), None)
+
+
+@wrong(four, "the full stop does not belong to the form")
+def allows_a_full_stop(text):
+    form = re.compile(FORM.pattern + r"\.?")
+    return next(false_lines(text, match=form.fullmatch), None)
+
+
 # --- 5. the sheet of wrong chains -----------------------------------------------------------------
 
 five = checks.check_sorted
