@@ -31,7 +31,9 @@ def continue_reply(
     (output,) = llm.generate(prompt + written + given, replace(params, n=1))
     (rest,) = output.completions
     logprobs = [*start.logprobs[: len(written)], *[0.0] * len(given), *rest.logprobs]
-    top = [*start.top_logprobs[: len(written)], *[{}] * len(given), *rest.top_logprobs]
+    top = []  # only where both parts have them: one entry per token, or none at all
+    if start.top_logprobs and rest.top_logprobs:
+        top = [*start.top_logprobs[: len(written)], *[{}] * len(given), *rest.top_logprobs]
     ids = written + given + rest.token_ids
     text = llm.tokenizer.decode(token for token in ids if token not in llm.stop_ids)
     return Completion(text, ids, logprobs, rest.finish_reason, top), output.cost
