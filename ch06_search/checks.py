@@ -72,6 +72,7 @@ def check_resample_independently(
         (["a", "b", "c"], [0.0, 0.0, 0.0], ["a", "b", "c"]),
         (["b", "a"], [0.0, 0.0], ["b", "a"]),
         (["a"], [0.3], ["a"]),
+        (["a", "b"], [0.001, 0.0], ["a", "a"]),
         ([], [], []),
     ):
         case = f"resample_independently({nodes}, {weights}, rng)"
@@ -159,7 +160,7 @@ TRACES = [  # the trace, expected, what to think of
     (traced(4), 3 / 4, "Four samples, one node"),
     (traced(1, 2, 1, step="1+1=2"), 1 / 4,
      "The same step after different steps is a node of its own: count nodes, not texts"),
-    ([node | {"parent": 0} for node in traced(2, 1, 3)], 3 / 6,
+    ([node | {"parent": 0} for node in traced(2, 2, 2)], 3 / 6,
      "Six samples, three nodes: nodes with the same parent are different nodes"),
 ]  # fmt: skip
 
@@ -278,6 +279,7 @@ SCRIPT = {  # reply: the lines that are sampled after it, in turn, and their pro
 }
 ENDS_EARLY = SCRIPT | {"b\n": [("\\boxed{2}", 0.5), ("f\n", 0.5)]}
 SAME_TWICE = SCRIPT | {"a\n": [("d\n", 0.4), ("d\n", 0.4), ("e\n", 0.2)]}
+SAME_STEP = SCRIPT | {"a\n": [("d\n", 0.9)], "b\n": [("d\n", 0.9)]}
 LATER_SURE = SCRIPT | {"a\n": [("d\n", 0.3), ("e\n", 0.6), ("g\n", 0.1)]}
 LETTERS = {"a": 0.9, "b": 0.8, "c": 0.1, "d": 0.7, "e": 0.6, "f": 0.5, "g": 0.95, "h": 0.4}
 THRIFTY = [  # script, n, branch, sure, expected samples after each reply, what to think of
@@ -297,6 +299,8 @@ THRIFTY = [  # script, n, branch, sure, expected samples after each reply, what 
      "One path of b is finished: continue only from unfinished ones"),
     (SAME_TWICE, 4, 2, 0.5, {"": 4, "a": 2, "b": 1, "ad": 1, "bf": 1},
      "Both samples after a are d, which is one node: it must not become two beams"),
+    (SAME_STEP, 4, 2, 0.5, {"": 4, "a": 1, "b": 1, "ad": 1, "bd": 1},
+     "d after a and d after b are two nodes: compare nodes, not the texts of their last steps"),
     (LATER_SURE, 6, 3, 0.5, {"": 6, "a": 3, "b": 1, "ag": 1, "ad": 1},
      "Only the first sample decides: d has 0.3, so a gets two more, though the next has 0.6"),
 ]  # fmt: skip

@@ -282,7 +282,7 @@ def by_a_dict_of_weights(nodes, weights, rng):
     return rng.choices(list(table), list(table.values()), k=len(nodes))
 
 
-@wrong(two, "in proportion to its weight")
+@wrong(two, "as many nodes as there were")
 def weights_taken_for_shares(nodes, weights, rng):
     if not any(weights):
         return nodes
@@ -320,6 +320,11 @@ def without_replacement(nodes, weights, rng):
         drawn += rng.choices(list(left), list(left.values()))
         left.pop(drawn[-1])
     return drawn or nodes
+
+
+@wrong(two, "unchanged where all weights are 0")
+def small_sums_count_as_zero(nodes, weights, rng):
+    return rng.choices(nodes, weights, k=len(nodes)) if int(sum(weights) + 0.5) else nodes
 
 
 # --- 3. duplicate_share ---------------------------------------------------------------------------
@@ -412,6 +417,13 @@ def in_percent(trace):
 @wrong(three, "should be")
 def rounded(trace):
     return round(by_sums(trace), 2)
+
+
+@wrong(three, "nodes with the same parent are different nodes")
+def different_parents_and_counts(trace):
+    samples = sum(node["count"] for node in trace)
+    different = {(node["parent"], node["count"]) for node in trace}
+    return 1 - len(different) / samples if samples else 0
 
 
 # --- 4. Both --------------------------------------------------------------------------------------
@@ -599,11 +611,16 @@ def unsure_beams(beams, firsts, sure) -> list:
     return [beam for beam, first in zip(beams, firsts) if probability(first) < sure]
 
 
+def all_next(tree, beams, branch, sure) -> list:
+    """The next beams, as the exercise asks."""
+    firsts = tree.expand(beams)
+    return unfinished(firsts + tree.expand(unsure_beams(beams, firsts, sure), branch - 1))
+
+
 @right(five)
 @thrifty
 def all_at_once(tree, beams, branch, sure):
-    firsts = tree.expand(beams)
-    return unfinished(firsts + tree.expand(unsure_beams(beams, firsts, sure), branch - 1))
+    return all_next(tree, beams, branch, sure)
 
 
 @right(five)
@@ -794,6 +811,12 @@ def whole_path(tree, beams, branch, sure):
 def drops_finished_ones_before_pairing(tree, beams, branch, sure):
     firsts = unfinished(tree.expand(beams))
     return unfinished(firsts + tree.expand(unsure_beams(beams, firsts, sure), branch - 1))
+
+
+@wrong(five, "compare nodes, not the texts")
+@thrifty
+def merges_equal_steps_of_different_beams(tree, beams, branch, sure):
+    return list({child.step: child for child in all_next(tree, beams, branch, sure)}.values())
 
 
 @wrong(five, "return a Solution, not None")
