@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from ch06_search.scripted import ScriptedModel
-from ch06_search.tree import Node
+from ch06_search.tree import PARAMS, Node
 from shared import LLM, Cost, Problem, RequestOutput, SamplingParams, Solution
 from shared.evaluation.exercise_checks import call, check_number, close
 from shared.grading.answers import final_answer
@@ -36,6 +36,7 @@ BRANCHES = [  # right, num_steps, goal, expected, what to think of
     (0.2, 5, 0.5, 10, "(1 - 0.8^10)^5 is 0.57, and (1 - 0.8^9)^5 is 0.49"),
     (1.0, 30, 0.99, 1, "A model that is always right needs one sample, and never zero"),
     (0.3, 4, 0.0, 1, "A search samples each step at least once"),
+    (0.02, 2, 0.9, 147, "Where right steps are rare, more than 100 samples can be needed"),
 ]
 
 
@@ -57,6 +58,7 @@ WEIGHTED = [  # nodes, weights: the count of each node has mean n p and variance
     ("abcd", [0.1, 0.2, 0.3, 0.4]),
     ("abc", [6.0, 1.0, 3.0]),
     ("abcde", [0.0, 1.0, 1.0, 0.0, 2.0]),
+    ("aab", [3.0, 1.0, 1.0]),  # as after an earlier resampling: copies of a node
 ]
 
 
@@ -70,6 +72,7 @@ def check_resample_independently(
         (["a", "b", "c"], [0.0, 0.0, 0.0], ["a", "b", "c"]),
         (["b", "a"], [0.0, 0.0], ["b", "a"]),
         (["a"], [0.3], ["a"]),
+        (["a", "b"], [0.001, 0.0], ["a", "a"]),
         ([], [], []),
     ):
         case = f"resample_independently({nodes}, {weights}, rng)"
@@ -103,13 +106,15 @@ def check_draws(seeded: Callable, nodes: list[str], weights: list[float]) -> Non
         drawn = call(seeded, nodes, weights, case=case, seed=seed)
         assert len(drawn) == size, f"{case}: return {size} nodes, not {len(drawn)}"
         counts.append(Counter(drawn))
-    for node, weight in zip(nodes, weights):
-        p = weight / sum(weights)
+    has_copies = len(set(nodes)) < size
+    hint = ". A node may stand in the list twice; both places count" if has_copies else ""
+    for node in dict.fromkeys(nodes):
+        p = sum(w for each, w in zip(nodes, weights) if each == node) / sum(weights)
         mean = sum(count[node] for count in counts) / DRAWS
         variance = sum((count[node] - mean) ** 2 for count in counts) / DRAWS
         assert abs(mean - size * p) < 0.08, (
             f"{case}: {node} is drawn {mean:.2f} times on average, but it should be "
-            f"{size * p:.2f}: in proportion to its weight"
+            f"{size * p:.2f}: in proportion to its weight{hint}"
         )
         expected = size * p * (1 - p)
         assert variance < 1.15 * expected + 0.01, (
@@ -124,7 +129,7 @@ def check_draws(seeded: Callable, nodes: list[str], weights: list[float]) -> Non
 
 def check_random_state(seeded: Callable) -> None:
     """Raise AssertionError if the draws do not come from the generator that is passed in."""
-    nodes, weights, before = list("abcdefgh"), [1.0, 2.0] * 4, random.getstate()
+    nodes, weights, before = list("abcdefgh"), [0.05, 0.2] * 4, random.getstate()
     case = f"resample_independently({nodes}, {weights}, rng)"
     drawn = [list(call(seeded, nodes, weights, case=case, seed=seed)) for seed in range(20)]
     again = list(call(seeded, nodes, weights, case=case, seed=0))
@@ -155,6 +160,8 @@ TRACES = [  # the trace, expected, what to think of
     (traced(4), 3 / 4, "Four samples, one node"),
     (traced(1, 2, 1, step="1+1=2"), 1 / 4,
      "The same step after different steps is a node of its own: count nodes, not texts"),
+    ([node | {"parent": 0} for node in traced(2, 2, 2)], 3 / 6,
+     "Six samples, three nodes: nodes with the same parent are different nodes"),
 ]  # fmt: skip
 
 
@@ -174,14 +181,16 @@ def check_duplicate_share(duplicate_share: Callable[[list[dict]], float]) -> Non
 
 @dataclass
 class TableValue:
-    """A value that looks scores up, and keeps which texts it was asked about."""
+    """A value that looks scores up, and keeps which texts it was asked about and what it cost."""
 
     table: dict[str, float]
     name: str
     asked: list[list[str]] = field(default_factory=list)
+    spent: Cost = field(default_factory=Cost)
 
     def score(self, llm: object, question: str, nodes: Sequence[Node]) -> Scores:
-        """Scores of the texts, and a cost of one scored token per node and 10 per call."""
+        """Scores of the texts; a cost of one scored token per node, and 10 and a written one per
+        call."""
         assert llm == "model", f"pass llm on to both values: {self.name} got {llm!r}"
         assert question == "2+2?", (
             f"pass the question on to both values: {self.name} got {question!r}"
@@ -191,26 +200,27 @@ class TableValue:
             "with an error: call it only if a node is left"
         )
         self.asked.append([node.text for node in nodes])
-        return Scores(
-            [self.table[node.text] for node in nodes], Cost(scored_tokens=10 + len(nodes))
-        )
+        cost = Cost(generated_tokens=1, scored_tokens=10 + len(nodes))
+        self.spent += cost
+        return Scores([self.table[node.text] for node in nodes], cost)
 
 
-FIRST = {"a": 0.0, "b": 1.0, "c": 0.5, "d": 0.0, "e": 0.8, "f": 0.25}
-SECOND = {"a": 0.9, "b": 0.3, "c": 0.4, "d": 0.7, "e": 0.9, "f": 0.0}
-BOTH = [  # texts, expected scores, texts for the second value, expected cost
-    ("b", [0.3], "b", 22),
-    ("c", [0.2], "c", 22),
-    ("abcd", [0.0, 0.3, 0.2, 0.0], "bc", 26),
-    ("efb", [0.72, 0.0, 0.3], "efb", 26),
-    ("ad", [0.0, 0.0], "", 12),
-    ("daecb", [0.0, 0.0, 0.72, 0.2, 0.3], "ecb", 28),
+FIRST = {"a": 0.0, "b": 1.0, "c": 0.5, "d": 0.0, "e": 0.8, "f": 0.25, "g": 1.0}
+SECOND = {"a": 0.9, "b": 0.3, "c": 0.4, "d": 0.7, "e": 0.9, "f": 0.0, "g": 0.6}
+BOTH = [  # texts, expected scores, texts for the second value
+    ("b", [0.3], "b"),
+    ("c", [0.2], "c"),
+    ("abcd", [0.0, 0.3, 0.2, 0.0], "bc"),
+    ("efb", [0.72, 0.0, 0.3], "efb"),
+    ("ad", [0.0, 0.0], ""),
+    ("daecb", [0.0, 0.0, 0.72, 0.2, 0.3], "ecb"),
+    ("gab", [0.6, 0.0, 0.3], "gb"),  # the first value scores g and b alike
 ]
 
 
 def check_both(both: Callable[..., Scorer]) -> None:
     """Exercise 4: `both(first, second)` is a value."""
-    for texts, expected, seconds, tokens in BOTH:
+    for texts, expected, seconds in BOTH:
         first, second = TableValue(FIRST, "the first value"), TableValue(SECOND, "the second value")
         nodes = [Node([], text) for text in texts]
         table = ", ".join(f"{FIRST[text]:g} and {SECOND[text]:g}" for text in texts)
@@ -223,18 +233,23 @@ def check_both(both: Callable[..., Scorer]) -> None:
             f"{case}: the scores are {[round(score, 3) for score in found]}, but the products, in "
             f"the order of the nodes, are {expected}"
         )
+        for value in (first, second):
+            assert len(value.asked) <= 1, (
+                f"{case}: ask {value.name} once, about all nodes together; it was asked "
+                f"{len(value.asked)} times"
+            )
         asked = "".join(text for texts in second.asked for text in texts)
         assert sorted(asked) == sorted(seconds), (
             f"{case}: the second value was asked about {len(asked)} nodes. Ask it about those that "
             "the first value does not score 0, and about no others"
         )
-        assert len(second.asked) <= 1, (
-            f"{case}: ask the second value once, about all nodes together"
-        )
-        assert result.cost == Cost(scored_tokens=tokens), (
-            f"{case}: the cost has {result.cost.scored_tokens} scored tokens, but both values "
-            f"together spent {tokens}. Costs add up"
-        )
+        spent = first.spent + second.spent
+        for kind in ("scored_tokens", "generated_tokens"):
+            reported, paid = getattr(result.cost, kind), getattr(spent, kind)
+            assert reported == paid, (
+                f"{case}: the cost has {reported} {kind.replace('_', ' ')}, but both values "
+                f"together spent {paid}. Costs add up"
+            )
     print("Exercise 4 is right.")
 
 
@@ -263,6 +278,9 @@ SCRIPT = {  # reply: the lines that are sampled after it, in turn, and their pro
     "b\n": [("f\n", 0.75), ("h\n", 0.25)],
 }
 ENDS_EARLY = SCRIPT | {"b\n": [("\\boxed{2}", 0.5), ("f\n", 0.5)]}
+SAME_TWICE = SCRIPT | {"a\n": [("d\n", 0.4), ("d\n", 0.4), ("e\n", 0.2)]}
+SAME_STEP = SCRIPT | {"a\n": [("d\n", 0.9)], "b\n": [("d\n", 0.9)]}
+LATER_SURE = SCRIPT | {"a\n": [("d\n", 0.3), ("e\n", 0.6), ("g\n", 0.1)]}
 LETTERS = {"a": 0.9, "b": 0.8, "c": 0.1, "d": 0.7, "e": 0.6, "f": 0.5, "g": 0.95, "h": 0.4}
 THRIFTY = [  # script, n, branch, sure, expected samples after each reply, what to think of
     (SCRIPT, 4, 2, 0.8, {"": 4, "a": 2, "b": 2, "ad": 1, "ae": 1},
@@ -279,6 +297,12 @@ THRIFTY = [  # script, n, branch, sure, expected samples after each reply, what 
      "With branch = 1 there is nothing left to sample a second time"),
     (ENDS_EARLY, 4, 2, 0.6, {"": 4, "a": 2, "b": 2, "ad": 1, "ae": 1},
      "One path of b is finished: continue only from unfinished ones"),
+    (SAME_TWICE, 4, 2, 0.5, {"": 4, "a": 2, "b": 1, "ad": 1, "bf": 1},
+     "Both samples after a are d, which is one node: it must not become two beams"),
+    (SAME_STEP, 4, 2, 0.5, {"": 4, "a": 1, "b": 1, "ad": 1, "bd": 1},
+     "d after a and d after b are two nodes: compare nodes, not the texts of their last steps"),
+    (LATER_SURE, 6, 3, 0.5, {"": 6, "a": 3, "b": 1, "ag": 1, "ad": 1},
+     "Only the first sample decides: d has 0.3, so a gets two more, though the next has 0.6"),
 ]  # fmt: skip
 
 
@@ -309,6 +333,10 @@ def check_thrifty_beam(thrifty_beam: Callable[..., Solution]) -> None:
             f"{hint}"
         )
         assert solution.completions, f"{case}: no path was finished"
+        assert model.temperatures == {PARAMS.temperature}, (
+            f"{case}: steps were sampled at the temperatures {sorted(model.temperatures)}, but all "
+            f"should be sampled at {PARAMS.temperature}, the first ones too"
+        )
     print("Exercise 5 is right.")
 
 
@@ -397,5 +425,5 @@ def check_honest(solution: Solution, generated: int, case: str) -> None:
     longest = max((len(each.token_ids) for each in solution.completions), default=0)
     assert longest <= generated, (
         f"{case}: a path has {longest} tokens, but the model generated {generated} for this "
-        "problem. Sample for each problem anew"
+        "problem. Sample for each problem anew, with the `llm` that your search is given"
     )

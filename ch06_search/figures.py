@@ -93,6 +93,15 @@ def best_path(trace: list[dict]) -> set[int]:
     return on_path
 
 
+BESIDE = {  # where a name stands: its offset from the last point in points, and its alignment
+    "beam": ((8, -6), "left"),
+    "dvts": ((-9, 4), "right"),
+    "best-first": ((8, -5), "left"),
+    "mcts": ((-9, -3), "right"),
+    "lookahead": ((9, -8), "left"),
+}
+
+
 def plot_compared(content: dict) -> Figure:
     """Accuracy against generated tokens: searches as points, rivals as curves."""
     figure, axes = plt.subplots(figsize=(8.2, 4.8))
@@ -108,7 +117,13 @@ def plot_compared(content: dict) -> Figure:
     for color, marker, name in zip(COLORS, "osD^vP", names):
         rows = [row for row in content["searches"] if row["name"] == name]
         xs, ys = zip(*((row["tokens_per_problem"], row["accuracy"]) for row in rows))
-        axes.plot(xs, ys, marker + ":", color=color, lw=1, label=name)
+        axes.plot(xs, ys, marker + ":", color=color, lw=1)
+        place = max(range(len(xs)), key=lambda i: xs[i])
+        offset, side = BESIDE.get(name, ((8, 0), "left"))
+        axes.annotate(
+            name, (xs[place], ys[place]), offset, textcoords="offset points",
+            color=color, fontsize=10, ha=side, va="center",
+        )  # fmt: skip
     row = min(content["searches"], key=lambda row: abs(row["n"] - 8))  # one interval as an example
     span = [[row["accuracy"] - row["low"]], [row["high"] - row["accuracy"]]]
     axes.errorbar(row["tokens_per_problem"], row["accuracy"], span, color=COLORS[0], capsize=3)
@@ -122,7 +137,6 @@ def plot_compared(content: dict) -> Figure:
     axes.set_title(
         f"Searches with one reward model, {content['settings']['num_problems']} problems"
     )
-    axes.legend(loc="lower right", ncol=2, fontsize=9)
     return figure
 
 

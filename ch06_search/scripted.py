@@ -34,9 +34,10 @@ class CharacterTokenizer:
 class ScriptedModel:
     """Of a reply so far, the k-th sample is the k-th line of its list, then the first one again.
 
-    lines    reply so far: the next lines and their probabilities; a line without a line break ends
-             the reply. The probability is spread evenly over the line's tokens.
-    samples  reply so far: how many lines were sampled there
+    lines         reply so far: the next lines and their probabilities; a line without a line break
+                  ends the reply. The probability is spread evenly over the line's tokens.
+    samples       reply so far: how many lines were sampled there
+    temperatures  at which lines were sampled
     """
 
     max_positions = None
@@ -44,10 +45,12 @@ class ScriptedModel:
     def __init__(self, lines: dict[str, list[tuple[str, float]]]) -> None:
         self.lines, self.tokenizer = lines, CharacterTokenizer()
         self.samples: Counter[str] = Counter()
+        self.temperatures: set[float] = set()
 
     def generate(self, texts: list[list[int]], params: SamplingParams) -> list[RequestOutput]:
         """A line of each text, `params.n` times."""
         outputs = []
+        self.temperatures.add(params.temperature)
         for ids in texts:
             reply = self.tokenizer.decode(ids).partition("<reply>")[2]
             completions = [self.next_line(reply) for _ in range(params.n)]

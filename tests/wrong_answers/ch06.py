@@ -132,6 +132,41 @@ def returns_nothing(right, num_steps, goal):
     by_a_loop(right, num_steps, goal)
 
 
+@right(one)
+def by_two_logarithms(right, num_steps, goal):
+    each = goal ** (1 / num_steps)
+    return 1 if right == 1 else max(1, math.ceil(math.log(1 - each) / math.log(1 - right)))
+
+
+@wrong(one, "0.95^20 is 0.36")
+def samples_of_all_steps(right, num_steps, goal):
+    return num_steps * by_a_loop(right, num_steps, goal)
+
+
+@wrong(one, "reached with 0.75 or more")
+def rounds_down_and_adds_one(right, num_steps, goal):
+    each = goal ** (1 / num_steps)
+    return 1 if right == 1 else int(math.log(1 - each) / math.log(1 - right)) + 1
+
+
+@wrong(one, "one sample is enough")
+def expected_tries(right, num_steps, goal):
+    return math.ceil(1 / right)
+
+
+@wrong(one, "reached with 0.5625 or more")
+def sum_of_failures(right, num_steps, goal):
+    return next(b for b in itertools.count(1) if num_steps * (1 - right) ** b <= 1 - goal)
+
+
+@wrong(one, "more than 100 samples")
+def stops_at_a_hundred(right, num_steps, goal):
+    for branch in range(1, 101):
+        if (1 - (1 - right) ** branch) ** num_steps >= goal:
+            return branch
+    return 100
+
+
 # --- 2. resample_independently --------------------------------------------------------------------
 
 two = checks.check_resample_independently
@@ -227,6 +262,71 @@ def draws_and_forgets(nodes, weights, rng):
     by_choices(nodes, weights, rng)
 
 
+@right(two)
+def by_rejection(nodes, weights, rng):
+    drawn, most = [], max(weights, default=0)
+    if not most:
+        return nodes
+    while len(drawn) < len(nodes):
+        place = rng.randrange(len(nodes))
+        if rng.random() * most < weights[place]:
+            drawn.append(nodes[place])
+    return drawn
+
+
+@wrong(two, "A node may stand in the list twice")
+def by_a_dict_of_weights(nodes, weights, rng):
+    if not any(weights):
+        return nodes
+    table = dict(zip(nodes, weights))
+    return rng.choices(list(table), list(table.values()), k=len(nodes))
+
+
+@wrong(two, "as many nodes as there were")
+def weights_taken_for_shares(nodes, weights, rng):
+    if not any(weights):
+        return nodes
+    drawn = []
+    for _ in nodes:
+        point, reached = rng.random(), 0.0
+        for node, weight in zip(nodes, weights):
+            reached += weight
+            if point < reached:
+                drawn.append(node)
+                break
+    return drawn
+
+
+@wrong(two, "Independent draws vary more")
+def stratified(nodes, weights, rng):
+    if not any(weights):
+        return nodes
+    cumulative = list(itertools.accumulate(weights))
+    points = [(i + rng.random()) / len(nodes) * cumulative[-1] for i in range(len(nodes))]
+    return [nodes[min(bisect.bisect(cumulative, p), len(nodes) - 1)] for p in points]
+
+
+@wrong(two, "in proportion to its weight")
+def finds_the_node_by_its_weight(nodes, weights, rng):
+    if not any(weights):
+        return nodes
+    return [nodes[weights.index(w)] for w in rng.choices(weights, weights, k=len(nodes))]
+
+
+@wrong(two, "as many nodes as there were")
+def without_replacement(nodes, weights, rng):
+    left, drawn = dict(zip(nodes, weights)), []
+    while any(left.values()):
+        drawn += rng.choices(list(left), list(left.values()))
+        left.pop(drawn[-1])
+    return drawn or nodes
+
+
+@wrong(two, "unchanged where all weights are 0")
+def small_sums_count_as_zero(nodes, weights, rng):
+    return rng.choices(nodes, weights, k=len(nodes)) if int(sum(weights) + 0.5) else nodes
+
+
 # --- 3. duplicate_share ---------------------------------------------------------------------------
 
 three = checks.check_duplicate_share
@@ -296,6 +396,34 @@ def always_zero(trace):
 def none_for_an_empty_trace(trace):
     if trace:
         return by_sums(trace)
+
+
+@wrong(three, "nodes with the same parent are different nodes")
+def different_parents(trace):
+    samples = sum(node["count"] for node in trace)
+    return 1 - len({node["parent"] for node in trace}) / samples if samples else 0
+
+
+@wrong(three, "should be")
+def takes_the_first_for_the_root(trace):
+    return by_sums(trace[1:])
+
+
+@wrong(three, "should be")
+def in_percent(trace):
+    return 100 * by_sums(trace)
+
+
+@wrong(three, "should be")
+def rounded(trace):
+    return round(by_sums(trace), 2)
+
+
+@wrong(three, "nodes with the same parent are different nodes")
+def different_parents_and_counts(trace):
+    samples = sum(node["count"] for node in trace)
+    different = {(node["parent"], node["count"]) for node in trace}
+    return 1 - len(different) / samples if samples else 0
 
 
 # --- 4. Both --------------------------------------------------------------------------------------
@@ -400,6 +528,60 @@ class NoReturn(ByIndex):
         ByIndex.score(self, llm, question, nodes)
 
 
+@right(four)
+class InOnePass(ByIndex):
+    def score(self, llm, question, nodes):
+        scores, cost = self.first.score(llm, question, nodes)
+        alive = [node for node, score in zip(nodes, scores) if score]
+        if not alive:
+            return Scores([0.0] * len(nodes), cost)
+        more, more_cost = self.second.score(llm, question, alive)
+        factors = iter(more)
+        return Scores([s * next(factors) if s else 0.0 for s in scores], cost + more_cost)
+
+
+@wrong(four, "the order of the nodes")
+class FindsTheNodeByItsScore(ByIndex):
+    def score(self, llm, question, nodes):
+        scores, cost = self.first.score(llm, question, nodes)
+        alive = [node for node, score in zip(nodes, scores) if score]
+        if not alive:
+            return Scores(scores, cost)
+        more, more_cost = self.second.score(llm, question, alive)
+        left = [score for score in scores if score]
+        products = [score * more[left.index(score)] if score else 0.0 for score in scores]
+        return Scores(products, cost + more_cost)
+
+
+@wrong(four, "generated tokens")
+class AddsScoredTokensOnly(ByIndex):
+    def score(self, llm, question, nodes):
+        scores, cost = ByIndex.score(self, llm, question, nodes)
+        return Scores(scores, Cost(scored_tokens=cost.scored_tokens))
+
+
+@wrong(four, "ask the first value once")
+class FirstOneByOne(ByIndex):
+    def score(self, llm, question, nodes):
+        for node in nodes:
+            self.first.score(llm, question, [node])
+        return ByIndex.score(self, llm, question, nodes)
+
+
+@wrong(four, "ask the first value once")
+class AsksForScoresAndThenForCosts(ByIndex):
+    def score(self, llm, question, nodes):
+        scores = ByIndex.score(self, llm, question, nodes).scores
+        return Scores(scores, ByIndex.score(self, llm, question, nodes).cost)
+
+
+@wrong(four, "Costs add up")
+class NothingLeftCostsNothing(ByIndex):
+    def score(self, llm, question, nodes):
+        scores, cost = ByIndex.score(self, llm, question, nodes)
+        return Scores(scores, cost if any(scores) else Cost())
+
+
 # --- 5. thrifty_beam ------------------------------------------------------------------------------
 
 five = checks.check_thrifty_beam
@@ -429,11 +611,16 @@ def unsure_beams(beams, firsts, sure) -> list:
     return [beam for beam, first in zip(beams, firsts) if probability(first) < sure]
 
 
+def all_next(tree, beams, branch, sure) -> list:
+    """The next beams, as the exercise asks."""
+    firsts = tree.expand(beams)
+    return unfinished(firsts + tree.expand(unsure_beams(beams, firsts, sure), branch - 1))
+
+
 @right(five)
 @thrifty
 def all_at_once(tree, beams, branch, sure):
-    firsts = tree.expand(beams)
-    return unfinished(firsts + tree.expand(unsure_beams(beams, firsts, sure), branch - 1))
+    return all_next(tree, beams, branch, sure)
 
 
 @right(five)
@@ -540,6 +727,98 @@ def continues_finished_paths(tree, beams, branch, sure):
     return list(dict.fromkeys(children))
 
 
+@right(five)
+@thrifty
+def by_a_product(tree, beams, branch, sure):
+    firsts = tree.expand(beams)
+    again = [
+        b for b, first in zip(beams, firsts) if math.prod(map(math.exp, first.logprobs)) < sure
+    ]
+    return unfinished(firsts + tree.expand(again, branch - 1))
+
+
+@right(five)
+@thrifty
+def by_logarithms(tree, beams, branch, sure):
+    firsts = tree.expand(beams)
+    bound = math.log(sure) if sure > 0 else -math.inf
+    again = [beam for beam, first in zip(beams, firsts) if sum(first.logprobs) < bound]
+    return unfinished(firsts + tree.expand(again * (branch - 1)))
+
+
+@wrong(five, "must not become two beams")
+@thrifty
+def keeps_equal_beams(tree, beams, branch, sure):
+    firsts = tree.expand(beams)
+    children = firsts + tree.expand(unsure_beams(beams, firsts, sure), branch - 1)
+    return [child for child in children if not child.is_finished]
+
+
+@wrong(five, "Only the first sample decides")
+@thrifty
+def samples_until_it_is_sure(tree, beams, branch, sure):
+    children = []
+    for beam in beams:
+        for _ in range(branch):
+            children += tree.expand([beam])
+            if probability(children[-1]) >= sure:
+                break
+    return unfinished(children)
+
+
+@wrong(five, "the first ones too")
+@thrifty
+def greedy_first_samples(tree, beams, branch, sure):
+    firsts = tree.expand(beams, temperature=0)
+    return unfinished(firsts + tree.expand(unsure_beams(beams, firsts, sure), branch - 1))
+
+
+@wrong(five, "should be")
+@thrifty
+def step_before(tree, beams, branch, sure):
+    firsts = tree.expand(beams)
+    again = [beam for beam in beams if probability(beam) < sure]
+    return unfinished(firsts + tree.expand(again, branch - 1))
+
+
+@wrong(five, "should be")
+@thrifty
+def all_if_one_is_unsure(tree, beams, branch, sure):
+    firsts = tree.expand(beams)
+    again = beams if unsure_beams(beams, firsts, sure) else []
+    return unfinished(firsts + tree.expand(again, branch - 1))
+
+
+@wrong(five, "should be")
+@thrifty
+def least_probable_token(tree, beams, branch, sure):
+    firsts = tree.expand(beams)
+    again = [beam for beam, first in zip(beams, firsts) if math.exp(min(first.logprobs)) < sure]
+    return unfinished(firsts + tree.expand(again, branch - 1))
+
+
+@wrong(five, "should be")
+@thrifty
+def whole_path(tree, beams, branch, sure):
+    firsts = tree.expand(beams)
+    sums = [sum(logprob for node in first.path for logprob in node.logprobs) for first in firsts]
+    again = [beam for beam, each in zip(beams, sums) if math.exp(each) < sure]
+    return unfinished(firsts + tree.expand(again, branch - 1))
+
+
+@wrong(five, "should be")
+@thrifty
+def drops_finished_ones_before_pairing(tree, beams, branch, sure):
+    firsts = unfinished(tree.expand(beams))
+    return unfinished(firsts + tree.expand(unsure_beams(beams, firsts, sure), branch - 1))
+
+
+@wrong(five, "compare nodes, not the texts")
+@thrifty
+def merges_equal_steps_of_different_beams(tree, beams, branch, sure):
+    return list({child.step: child for child in all_next(tree, beams, branch, sure)}.values())
+
+
 @wrong(five, "return a Solution, not None")
 def forgets_the_solution(llm, problem, **options):
     all_at_once(llm, problem, **options)
@@ -642,3 +921,14 @@ def needs_the_gold_answer(llm, problem):
     solution = small_beam(llm, problem)
     solution.answer = problem.answer + ""
     return solution
+
+
+@wrong(six, "with the `llm` that your search is given")
+def another_model(llm, problem, model=ScriptedModel(SCRIPT)):  # noqa: B008
+    return small_beam(model, problem)
+
+
+@wrong(six, "but the model generated")
+def better_of_two_searches(llm, problem):
+    pair = [small_beam(llm, problem) for _ in range(2)]
+    return max(pair, key=lambda solution: max(solution.scores))
