@@ -40,7 +40,6 @@ ENDS = [  # kept, broken, repaired, unrepaired, expected, what to think of
     (0, 0, 3, 1, None, "Without right drafts there is no share k: None"),
     (3, 1, 0, 0, None, "Without wrong drafts there is no share r: None"),
     (0, 0, 0, 0, None, "Without drafts there are no shares: None"),
-    (0, 7, 3, 0, None, "All are broken and all repaired, again and again: it goes nowhere. None"),
 ]
 
 

@@ -41,8 +41,6 @@ def shares(counts: dict[str, int]) -> tuple[float, float] | None:
     drafts = counts["kept"] + counts["broken"], counts["repaired"] + counts["unrepaired"]
     if not all(drafts) or not counts["broken"] + counts["repaired"]:
         return None
-    if not counts["kept"] + counts["unrepaired"]:
-        return None
     return counts["broken"] / drafts[0], counts["repaired"] / drafts[1]
 
 
@@ -169,13 +167,6 @@ def whole_numbers_only(counts):
     keeps = counts["kept"] // (counts["kept"] + counts["broken"])
     repairs = counts["repaired"] // (counts["repaired"] + counts["unrepaired"])
     return repairs / (1 - keeps + repairs) if 1 - keeps + repairs else 0.0
-
-
-@wrong(one, "goes nowhere")
-def forgets_that_it_may_swap(counts):
-    if not counts["kept"] + counts["unrepaired"] and counts["broken"] and counts["repaired"]:
-        return 0.5
-    return by_formula(counts)
 
 
 @wrong(one, "Nothing ever changes")
