@@ -268,7 +268,11 @@ COMPLAINTS = [  # draft, critique, the steps to draw from, what to think of
 
 def check_other_complaint(other_complaint: Callable[[str, str], str]) -> None:
     """Exercise 4."""
-    for content in (ALL_RIGHT, "There are no mistakes in the solution."):
+    praise = (
+        "There are no mistakes in the solution.",
+        "I checked it. All of the steps are correct.",
+    )
+    for content in (ALL_RIGHT, *praise):
         result = complaint_of(other_complaint, DRAFT, content)
         assert result == content, (
             f"the critique {content!r} finds nothing, so it must come back as it is, not {result!r}"

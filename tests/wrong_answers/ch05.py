@@ -765,6 +765,14 @@ def is_vague_without_a_quotation(draft, critique):
     return drawn_from(draft, critique, other_steps(draft, critique))
 
 
+@wrong(four, "finds nothing, so it must come back")
+def praise_begins_in_one_of_two_ways(draft, critique):
+    if critique.startswith(("All steps", "There are no")):
+        return critique
+    steps = other_steps(draft, critique)
+    return SAYS + random.Random(draft).choice(steps) if steps else "Some step is wrong."
+
+
 @wrong(four, "That is a complaint")
 def praise_has_the_words_all_steps_and_right(draft, critique):
     if re.search("all steps are (right|correct)|no mistakes", critique, re.IGNORECASE):
