@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable
 
 from ch05_refine.metered import Metered, Rule, check_read, is_right_by
+from ch05_refine.outcomes import draft_after
 from shared.evaluation.exercise_checks import call, check_number
 from shared.evaluation.pool import PooledProblem, Sample
 from shared.text.prompts import ALL_RIGHT
@@ -100,6 +101,18 @@ NAMED = [  # critique, step, where it is from, what to think of
      "It corrects itself: the last verdict counts"),
     ("The wrong step is step 5. No, wait: step 1 is incorrect.", 1, MADE,
      "It corrects itself: the last verdict counts, whichever form it has"),
+    ("Step 1 is wrong. No, that is fine. Step 3 is wrong.", 3, MADE,
+     "It corrects itself: the last verdict counts, also of two in the same form"),
+    ("The wrong step is step 2. No, wait: the wrong step is step 4.", 4, MADE,
+     "It corrects itself: the last verdict counts, also of two in the same form"),
+    ("So the step that is incorrect is step 2.", 2, MADE,
+     "'incorrect' is another word for wrong, in each of the three forms"),
+    ("Step 4 was wrong.", 4, MADE, "'was' or 'is', in each of the three forms"),
+    ("The wrong step was step 5.", 5, MADE, "'was' or 'is', in each of the three forms"),
+    ("The wrong step is \\(\\boxed{338}\\).", None, MADE, "338 is a result: a step has one digit"),
+    ("Step 12 is wrong.", None, MADE, "A step has one digit, so 12 is none"),
+    ("Every step is fine; only the result 8 is wrong.", None, MADE, "The 8 is a result"),
+    ("Step 2 is not wrong.", None, MADE, "It says the opposite"),
     ("All steps are right.", None, MADE, "It names none"),
     ("Step 3 is correct.", None, MADE, "It praises step 3"),
     ("Step 3 is right and the answer 8 is wrong.", None, MADE, "The answer is wrong, not step 3"),
@@ -150,6 +163,24 @@ def repaired(draft: float, revision: float) -> PooledProblem:
     return one_round(text(False, reward=draft), text(True, reward=revision))
 
 
+def with_samples(problem: PooledProblem, answers: str, rewards: list[float]) -> PooledProblem:
+    """The same problem with independent samples of 28 tokens; answer "1" is right."""
+    samples = [
+        Sample("", answer, answer == "1", 28, "stop", {"logprob": -1.0, "reward": reward})
+        for answer, reward in zip(answers, rewards)
+    ]
+    numbers = list(range(len(problem.samples), len(problem.samples) + len(samples)))
+    trace = [*problem.trace, {"samples": numbers}]
+    return PooledProblem("?", "1", 10, [*problem.samples, *samples], trace)
+
+
+def with_second_round(problem: PooledProblem, revision: Sample) -> PooledProblem:
+    """The same problem with one more revision, which was accepted."""
+    texts = [*problem.samples, revision]
+    third = problem.trace[-1] | {"round": 2, "accepted": True, "solution": len(texts) - 1}
+    return PooledProblem("?", "1", 10, texts, [*problem.trace, third])
+
+
 MARGINS = [  # problems, gate, margin, expected, what to think of
     ([paired(0.5, 0.75), paired(0.75, 0.5), repaired(0.5, 0.75), repaired(0.75, 0.5)], "reward", 0,
      [False, True, True, False], "Margin 0: accept what scores no less, right or not"),
@@ -170,6 +201,11 @@ MARGINS = [  # problems, gate, margin, expected, what to think of
      "Without a revision the draft stays; one answer per problem"),
     ([paired(0.5, None), repaired(0.75, 0.1)], "reward", -9, [True, True],
      "Without a revision the draft stays"),
+    ([with_samples(paired(0.5, None), "21", [0.9, 0.1]), with_samples(paired(0.5, 0.4), "1", [0])],
+     "reward", -0.2, [True, False],
+     "There are independent samples in the record too; `draft_after` knows which one is the draft"),
+    ([with_second_round(paired(0.5, 0.75), text(True, reward=0.9))], "reward", 0, [False],
+     "Only one round: `draft_after(problem, 'ungated', 1)`"),
     ([paired(0.5, 0.75, judge=(0.9, 0.1)), paired(0.75, 0.5, judge=(0.1, 0.9))], "judge", 0,
      [True, False], "Use the scores of the gate that is asked for"),
     ([paired(0.5, 0.75, likelihood=(0.1, 0.9), logprob=(-1, -20))], "likelihood", 0, [True],
@@ -181,7 +217,8 @@ MARGINS = [  # problems, gate, margin, expected, what to think of
 def check_replayed(replayed: Callable[[list[PooledProblem], str, float], list[bool]]) -> None:
     """Exercise 3."""
     for pool, gate, margin, expected, hint in MARGINS:
-        rewards = [[s.measures.get(gate) for s in (p.samples[0], p.samples[-1])] for p in pool]
+        pairs = [[draft_after(p, "ungated", rounds) for rounds in (0, 1)] for p in pool]
+        rewards = [[solution.measures.get(gate) for solution in pair] for pair in pairs]
         case = f"replayed with {gate}, margin {margin}, on pairs of draft and revision {rewards}"
         result = call(replayed, pool, gate, margin, case=case)
         is_list = isinstance(result, list) and all(isinstance(each, bool) for each in result)
@@ -199,6 +236,9 @@ STEPS = ["3*14=42", "245+42=287", "287-28=259", "259+28=287"]
 DRAFT = "\n".join([PLAN, *STEPS, END])
 TWICE = "\n".join([PLAN, "2*5=10", "10+7=17", "2*5=10", "17+10=27", END])
 SAYS = "This step is wrong: "
+SLIPS = ["2*50=100", "2*50=1000", "12*50=100", "100+7=107"]
+SLIPPED = "\n".join([PLAN, *SLIPS, END])
+CUT = "\n".join(["We go in order: 3*14=42", "42+5=47", "47-2=45", "45+"])
 VAGUE = "Some step is wrong."
 COMPLAINTS = [  # draft, critique, the steps to draw from, what to think of
     *((DRAFT, SAYS + step, [other for other in STEPS if other != step],
@@ -210,6 +250,12 @@ COMPLAINTS = [  # draft, critique, the steps to draw from, what to think of
     (DRAFT, "Something is wrong here.", STEPS, "It names no line of the draft: all steps remain"),
     (DRAFT, SAYS + "42=287", STEPS,
      "'42=287' is only a part of a line: compare whole lines"),
+    *((SLIPPED, SAYS + step, [other for other in SLIPS if other != step],
+       "Two lines may look alike, and one may be a part of the other: compare whole lines")
+      for step in SLIPS),
+    (DRAFT, "Not all steps are correct.", STEPS, "That is a complaint. Use `finds_nothing`"),
+    (CUT, SAYS + "9*9=81", ["42+5=47", "47-2=45"],
+     "The first and the last line are left out, whatever they say"),
     (DRAFT, SAYS + PLAN, STEPS, "The first and the last line are never drawn"),
     ("\n".join([PLAN, "3*14=42", "So 42 pens.", "42+1=43", END]), SAYS + "42+1=43",
      ["3*14=42", "So 42 pens."], "A line without an equation is also a step"),
@@ -222,7 +268,11 @@ COMPLAINTS = [  # draft, critique, the steps to draw from, what to think of
 
 def check_other_complaint(other_complaint: Callable[[str, str], str]) -> None:
     """Exercise 4."""
-    for content in (ALL_RIGHT, "There are no mistakes in the solution."):
+    praise = (
+        "There are no mistakes in the solution.",
+        "I checked it. All of the steps are correct.",
+    )
+    for content in (ALL_RIGHT, *praise):
         result = complaint_of(other_complaint, DRAFT, content)
         assert result == content, (
             f"the critique {content!r} finds nothing, so it must come back as it is, not {result!r}"
@@ -326,17 +376,6 @@ def check_stopped(stopped: Callable[..., tuple[bool, int]]) -> None:
 
 
 # --- 6. An open budget ----------------------------------------------------------------------------
-
-
-def with_samples(problem: PooledProblem, answers: str, rewards: list[float]) -> PooledProblem:
-    """The same problem with independent samples of 28 tokens; answer "1" is right."""
-    samples = [
-        Sample("", answer, answer == "1", 28, "stop", {"logprob": -1.0, "reward": reward})
-        for answer, reward in zip(answers, rewards)
-    ]
-    numbers = list(range(len(problem.samples), len(problem.samples) + len(samples)))
-    trace = [*problem.trace, {"samples": numbers}]
-    return PooledProblem("?", "1", 10, [*problem.samples, *samples], trace)
 
 
 TOY = [

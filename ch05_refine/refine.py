@@ -67,7 +67,8 @@ def self_refine(
     feedback   who looks for a wrong step
     stop       which critiques end the loop
 
-    Returns the last draft's answer, all completions in order, and a `Round` per round as the trace.
+    Returns the last draft's answer, all completions in order, and as the trace a `Round` for the
+    draft and one for each round.
     """
     if rounds < 0:
         raise ValueError(f"rounds must be at least 0, not {rounds}")
