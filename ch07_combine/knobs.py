@@ -81,7 +81,7 @@ def measure(
 def with_cost(
     shares: list[float], config: ModelConfig, prompt_tokens: float, tokens: float, n: int
 ) -> dict:
-    """Accuracy with its interval, and what n solutions of so many tokens cost per problem."""
+    """Accuracy with its interval, and what n solutions of this many tokens cost per problem."""
     accuracy = mean(shares)
     low, high = wilson_interval(round(sum(shares)), len(shares))
     cost = Cost(prompt_tokens=round(prompt_tokens), num_prompts=1)
