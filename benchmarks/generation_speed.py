@@ -5,7 +5,7 @@
     python benchmarks/generation_speed.py --workload tiny --prompts 4 --new-tokens 8 --runs 1
     python benchmarks/generation_speed.py --table results.json     # Markdown, nothing is run
 
-Every engine (engines.py) gets the same token ids and must generate the same number of tokens for each
+Every engine (engines.py) gets the same token ids and must generate this many tokens for each
 of the samples. Before anything is timed, all engines' greedy continuations are compared. Then they
 take turns, each time in a process of its own; transformers and the batched generator of
 reasoning-from-scratch with several batch sizes. Beside them stands what the machine could do at
